@@ -1,0 +1,30 @@
+"""Serve signing skeletons to mmaction2: the dataset and its transforms.
+
+Importing this package registers `SignPoseDataset` in mmaction's DATASETS and the transforms in
+its TRANSFORMS.
+"""
+
+from gspmc_mm.datasets.sign_pose_dataset import PoseDataError, SignPoseDataset
+from gspmc_mm.datasets.transforms import (
+    FillMissingKeypoints,
+    LoadSignDescriptions,
+    MirrorSigner,
+    NormalizeSigner,
+    RandomPlanarAffine,
+    SampleSignFrames,
+    SelectKeypoints,
+    SkeletonStream,
+)
+
+__all__ = [
+    "FillMissingKeypoints",
+    "LoadSignDescriptions",
+    "MirrorSigner",
+    "NormalizeSigner",
+    "PoseDataError",
+    "RandomPlanarAffine",
+    "SampleSignFrames",
+    "SelectKeypoints",
+    "SignPoseDataset",
+    "SkeletonStream",
+]

@@ -1,0 +1,17 @@
+"""What learns: backbone, pooling, recogniser, head and loss. Importing registers them in mmaction."""
+
+from .multi_positive_loss import MultiPositiveKLLoss, multi_positive_kl
+from .part_ctrgcn import PartCTRGCN
+from .part_pooled_recognizer import PartPooledGCNRecognizer
+from .part_pooling import PartPooling, global_pooling
+from .text_conditioned_head import TextConditionedHead
+
+__all__ = [
+    "MultiPositiveKLLoss",
+    "PartCTRGCN",
+    "PartPooledGCNRecognizer",
+    "PartPooling",
+    "TextConditionedHead",
+    "global_pooling",
+    "multi_positive_kl",
+]

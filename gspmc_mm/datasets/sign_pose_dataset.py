@@ -1,0 +1,487 @@
+"""Clips of a pose store or an mmaction pickle as an mmengine dataset."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from mmaction.datasets.base import BaseActionDataset
+from mmaction.registry import DATASETS, TRANSFORMS
+from mmengine.dataset import force_full_init
+from mmengine.utils import is_abs
+
+from gspmc_mm.poses import PoseStore, read_mmaction_pickle
+from gspmc_mm.skeleton import Layout, get_layout
+
+PICKLE_SUFFIXES = (".pkl", ".pickle")
+
+# An mmaction pickle does not say which points it holds; these numbers of points are unmistakable
+# among the pickles that mmaction and pyskl publish.
+_LAYOUT_BY_POINTS = {17: "coco17", 25: "ntu25", 133: "wholebody133"}
+
+AnnFile = str | os.PathLike | Sequence[str | os.PathLike]
+
+
+class PoseDataError(ValueError):
+    """The clips of a dataset do not fit its configuration."""
+
+
+class PoseSource(Protocol):
+    """What the dataset needs of a file of clips, in the rows of that file."""
+
+    path: str
+    labels: np.ndarray
+    layout: Layout
+    classes: tuple[str, ...] | None
+    estimator: dict[str, Any]
+    split_names: tuple[str, ...]
+
+    def split_rows(self, split: str) -> np.ndarray:
+        """Rows of a split that exists, int64."""
+
+    def clip_id(self, row: int) -> str:
+        """Name of the clip in a row."""
+
+    def check(self, rows: np.ndarray) -> None:
+        """Refuse clips that cannot be used."""
+
+    def read(self, row: int) -> dict[str, Any]:
+        """The clip in a row, see `SignPoseDataset`."""
+
+
+class StoreSource:
+    """Clips of a pose store, read from the memory-mapped file one by one.
+
+    Args:
+        path: What `PoseStore` takes: an `.arrow` file, a folder of shards or a list of files.
+        layout: Overrides the layout that the store names.
+    """
+
+    def __init__(self, path: AnnFile, layout: Layout | None) -> None:
+        self.path = _show(path)
+        self.store = PoseStore(path)
+        header = self.store.header
+        self.layout = get_layout(header.layout) if layout is None else layout
+        if self.layout.num_joints != header.num_joints:
+            raise PoseDataError(
+                f"{self.path} holds {header.num_joints} points per frame, but layout "
+                f"{self.layout.name!r} has {self.layout.num_joints}; leave `layout` out to take "
+                "the one that the store names"
+            )
+        self.labels = np.asarray(self.store.labels)
+        self.classes = None if header.classes is None else tuple(header.classes)
+        self.estimator = dict(header.estimator)
+        self.split_names = tuple(self.store.split_names)
+
+    def split_rows(self, split: str) -> np.ndarray:
+        """Rows of a named split, int64."""
+        return np.asarray(self.store.indices(split), dtype=np.int64)
+
+    def clip_id(self, row: int) -> str:
+        """Name of the clip in a row."""
+        return str(self.store.clip_ids[row])
+
+    def check(self, rows: np.ndarray) -> None:
+        """Nothing to do: the writer of a store refuses NaN and empty clips."""
+
+    def read(self, row: int) -> dict[str, Any]:
+        """The clip in a row, one person."""
+        clip = self.store.clip(row)
+        width, height = clip.image_size
+        return {
+            "keypoint": clip.keypoint[None],
+            "keypoint_score": clip.score[None],
+            "total_frames": clip.keypoint.shape[0],
+            "label": int(clip.label),
+            "clip_id": clip.clip_id,
+            "frame_dir": clip.clip_id,
+            "signer": clip.signer,
+            "img_shape": (int(height), int(width)),
+            "fps": float(clip.fps),
+        }
+
+
+class PickleSource:
+    """Clips of an mmaction pickle, all in memory; persons (M, T, V, C) as they are.
+
+    Worker processes that are started afresh (spawn) read the file again.
+
+    Args:
+        path: A `.pkl` file with `annotations` and `split`.
+        layout: Layout of the points; None to tell it from their number.
+    """
+
+    def __init__(self, path: AnnFile, layout: Layout | None) -> None:
+        if not isinstance(path, (str, os.PathLike)):
+            raise PoseDataError(
+                f"{_show(path)}: several pickles at once are not read; import them into a pose "
+                "store with tools/data/import_poses.py, or join datasets with ConcatDataset"
+            )
+        self.path = _show(path)
+        # What an annotation has to have, and that splits name clips of the file, is checked there.
+        content = read_mmaction_pickle(path)
+        self._annotations: list[dict[str, Any]] = content["annotations"]
+        self._splits: dict[str, list[str]] = content["split"] or {}
+        self.split_names = tuple(self._splits)
+        self.labels = np.array([a["label"] for a in self._annotations], dtype=np.int64)
+        self.layout = self._points_layout() if layout is None else layout
+        self.classes = None
+        self.estimator: dict[str, Any] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.path, self.layout)
+
+    def _points_layout(self) -> Layout:
+        points = self._annotations[0]["keypoint"].shape[2]
+        if points not in _LAYOUT_BY_POINTS:
+            known = ", ".join(f"{n} ({name})" for n, name in _LAYOUT_BY_POINTS.items())
+            raise PoseDataError(
+                f"{self.path}: clips have {points} points, and a pickle does not say which; give "
+                f"SignPoseDataset `layout=` (told by number: {known})"
+            )
+        return get_layout(_LAYOUT_BY_POINTS[points])
+
+    def split_rows(self, split: str) -> np.ndarray:
+        """Rows of the clips that the split names, int64, in the order of the file."""
+        wanted = set(self._splits[split])
+        rows = [row for row in range(len(self._annotations)) if self.clip_id(row) in wanted]
+        return np.asarray(rows, dtype=np.int64)
+
+    def clip_id(self, row: int) -> str:
+        """`filename` of the annotation in a row, or else `frame_dir`, as mmaction names clips."""
+        annotation = self._annotations[row]
+        return annotation["filename"] if "filename" in annotation else annotation["frame_dir"]
+
+    def check(self, rows: np.ndarray) -> None:
+        """Refuse clips with NaN or with another number of points than the layout."""
+        for row in rows.tolist():
+            annotation = self._annotations[row]
+            keypoint, score = annotation["keypoint"], annotation.get("keypoint_score")
+            name = f"{self.path}: clip {self.clip_id(row)!r}"
+            if keypoint.shape[2] != self.layout.num_joints:
+                raise PoseDataError(
+                    f"{name} has {keypoint.shape[2]} points, but layout {self.layout.name!r} has "
+                    f"{self.layout.num_joints}; give the layout of the file with `layout=`"
+                )
+            if not (np.isfinite(keypoint).all() and (score is None or np.isfinite(score).all())):
+                raise PoseDataError(
+                    f"{name} holds NaN or infinite values; mark missing points by coordinates 0 "
+                    "and score 0"
+                )
+
+    def read(self, row: int) -> dict[str, Any]:
+        """The clip in a row; three coordinates without scores: a point off the origin has 1."""
+        annotation = self._annotations[row]
+        keypoint = np.asarray(annotation["keypoint"], dtype=np.float32)
+        score = annotation.get("keypoint_score")
+        if score is None:
+            score = np.any(keypoint != 0, axis=-1)
+        clip_id = self.clip_id(row)
+        shape = annotation.get("img_shape", annotation.get("original_shape"))
+        return {
+            "keypoint": keypoint,
+            "keypoint_score": np.asarray(score, dtype=np.float32),
+            "total_frames": keypoint.shape[1],
+            "label": int(annotation["label"]),
+            "clip_id": clip_id,
+            "frame_dir": clip_id,
+            "signer": str(annotation.get("signer", "")),
+            "img_shape": None if shape is None else tuple(int(side) for side in shape),
+            "fps": float(annotation.get("fps", 0.0)),
+        }
+
+
+@DATASETS.register_module()
+class SignPoseDataset(BaseActionDataset):
+    """Isolated signs as skeletons, from a pose store or an mmaction pickle.
+
+    Only one array of row numbers lies in memory; clips are read from the store when they are asked
+    for, so workers (fork or spawn) and ranks share the pages of one file. A clip enters the
+    pipeline as keypoint (M, T, V, 2) float32 in pixels (M = 1 from a store), keypoint_score
+    (M, T, V) float32, total_frames, label, clip_id, frame_dir (the same), signer, img_shape
+    (h, w), fps, layout (a `Layout`), sample_idx, modality and start_index.
+
+    Args:
+        ann_file: `.arrow` store, folder of `.arrow` shards, list of such files, or an mmaction
+            `.pkl`.
+        pipeline: Transforms; configs are built with mmaction's registry, whatever the scope.
+        split: Name of a split inside the file, or several (their union). None for all clips.
+        num_classes: Number of signs; every label has to be below it. Told by the classes if None.
+        classes: Sign names by label (or the path of a text file with one name per line). The store
+            knows its own; others are refused.
+        layout: Layout of the points in the file. A store names it itself; for a pickle it is told
+            from 17, 25 or 133 points and has to be given otherwise.
+        metainfo: Further meta information; `classes` may stand here as well.
+        data_root: Folder that a relative `ann_file` is in.
+        data_prefix: Taken for the sake of mmaction's configs; poses have no further files.
+        indices: The first n (int), the last n (negative int) or these clips of the split.
+        serialize_data: Taken for the sake of mmengine's configs: there is no list to serialise.
+        test_mode: Never replace a clip by another one when the pipeline returns None.
+        lazy_init: Open the file later, when it is needed or `full_init` is called.
+        max_refetch: How often another clip is tried when the pipeline returns None.
+        start_index: Handed to the pipeline.
+        modality: Handed to the pipeline.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        PoseDataError: Unknown or empty split, label out of range, classes of another data set, NaN
+            or empty clips in a pickle.
+    """
+
+    def __init__(
+        self,
+        ann_file: AnnFile,
+        pipeline: Sequence[Mapping | Callable] = (),
+        split: str | Sequence[str] | None = None,
+        num_classes: int | None = None,
+        classes: Sequence[str] | str | None = None,
+        layout: str | os.PathLike | Mapping | Layout | None = None,
+        metainfo: Mapping | None = None,
+        data_root: str | None = "",
+        data_prefix: Mapping[str, str] | None = None,
+        indices: int | Sequence[int] | None = None,
+        serialize_data: bool = True,
+        test_mode: bool = False,
+        lazy_init: bool = False,
+        max_refetch: int = 1000,
+        start_index: int = 0,
+        modality: str = "Pose",
+    ) -> None:
+        self.split = split
+        self.layout = None if layout is None else get_layout(layout)
+        self._source: PoseSource | None = None
+        self._rows = np.empty(0, dtype=np.int64)
+        metainfo = dict(metainfo or {})
+        if classes is not None:
+            if "classes" in metainfo and list(metainfo["classes"]) != list(classes):
+                raise PoseDataError(
+                    "SignPoseDataset: `classes` and `metainfo['classes']` differ; give one of them"
+                )
+            metainfo["classes"] = classes
+        # Built here because mmengine builds pipelines in its own registry, which does not find
+        # mmaction's transforms unless a default scope is set (a notebook sets none).
+        steps = [TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline]
+        super().__init__(
+            ann_file,
+            pipeline=steps,
+            data_prefix=dict(data_prefix or {}),
+            test_mode=test_mode,
+            num_classes=num_classes,
+            start_index=start_index,
+            modality=modality,
+            metainfo=metainfo,
+            data_root=data_root,
+            indices=indices,
+            serialize_data=serialize_data,
+            lazy_init=lazy_init,
+            max_refetch=max_refetch,
+        )
+
+    def _join_prefix(self) -> None:
+        """Put `data_root` before relative paths, also when `ann_file` is a list of shards."""
+        if isinstance(self.ann_file, (str, os.PathLike)):
+            self.ann_file = os.fspath(self.ann_file)
+            super()._join_prefix()
+            return
+        root = self.data_root or ""
+        self.ann_file = [
+            os.fspath(path) if is_abs(os.fspath(path)) else os.path.join(root, path)
+            for path in self.ann_file
+        ]
+
+    def full_init(self) -> None:
+        """Open the file, take the split and check its labels; done once."""
+        if self._fully_initialized:
+            return
+        self._source = open_source(self.ann_file, self.layout)
+        rows = self._split_rows(self._source)
+        classes = self._agree_on_classes(self._source)
+        self._check_labels(self._source, rows)
+        self._source.check(rows)
+        if classes is not None:
+            self._metainfo["classes"] = classes
+        self._metainfo.setdefault("layout", self._source.layout.name)
+        self._metainfo.setdefault("estimator", self._source.estimator)
+        self._rows = rows if self._indices is None else take_rows(rows, self._indices)
+        self._fully_initialized = True
+
+    def _split_rows(self, source: PoseSource) -> np.ndarray:
+        if self.split is None:
+            names: tuple[str, ...] = ()
+            rows = np.arange(len(source.labels), dtype=np.int64)
+        else:
+            names = (self.split,) if isinstance(self.split, str) else tuple(self.split)
+            for name in names:
+                if name not in source.split_names:
+                    known = ", ".join(sorted(source.split_names)) or "none"
+                    raise PoseDataError(f"{source.path}: no split {name!r}; splits inside: {known}")
+            parts = [source.split_rows(name) for name in names]
+            # Sorted, as in the file: neighbouring clips are read from neighbouring pages.
+            rows = np.unique(np.concatenate(parts)) if len(parts) > 1 else parts[0]
+        if not len(rows):
+            what = f"split {' + '.join(names)!r} is empty" if names else "there are no clips inside"
+            raise PoseDataError(
+                f"{source.path}: {what}; choose another split or build the file again"
+            )
+        return rows
+
+    def _agree_on_classes(self, source: PoseSource) -> tuple[str, ...] | None:
+        given = self._metainfo.get("classes")
+        if isinstance(given, str):
+            raise FileNotFoundError(
+                f"classes {given!r}: no such file; give a list of names or the path of a text file "
+                "with one name per line"
+            )
+        classes = source.classes if given is None else tuple(str(name) for name in given)
+        if classes is None:
+            return None
+        if given is not None and source.classes is not None and classes != source.classes:
+            pairs = zip(classes, source.classes, strict=False)
+            first = next((i for i, (a, b) in enumerate(pairs) if a != b), None)
+            difference = (
+                f"{len(classes)} against {len(source.classes)} names"
+                if first is None
+                else f"label {first} is {classes[first]!r} in the configuration and "
+                f"{source.classes[first]!r} in the file"
+            )
+            raise PoseDataError(
+                f"{source.path}: the classes of the configuration are not those of the file "
+                f"({difference}); leave `classes` out to take the file's"
+            )
+        if self.num_classes is None:
+            self.num_classes = len(classes)
+        elif self.num_classes != len(classes):
+            raise PoseDataError(
+                f"{source.path}: num_classes is {self.num_classes}, but there are {len(classes)} "
+                f"class names ({classes[0]!r} to {classes[-1]!r}); set num_classes to "
+                f"{len(classes)} here and in the model's head, or use another file"
+            )
+        return classes
+
+    def _check_labels(self, source: PoseSource, rows: np.ndarray) -> None:
+        labels = source.labels[rows]
+        wrong = labels < 0
+        if self.num_classes is not None:
+            wrong |= labels >= self.num_classes
+        if wrong.any():
+            row = int(rows[np.argmax(wrong)])
+            bound = "" if self.num_classes is None else f" to {self.num_classes - 1}"
+            raise PoseDataError(
+                f"{source.path}: clip {source.clip_id(row)!r} has label {source.labels[row]}, but "
+                f"there are {self.num_classes} classes (labels 0{bound}); {int(wrong.sum())} of "
+                f"{len(rows)} clips are out of range. Correct num_classes or the labels"
+            )
+
+    @property
+    @force_full_init
+    def labels(self) -> np.ndarray:
+        """Labels of all clips of this dataset, (len(self),) int64."""
+        return self._source.labels[self._rows]
+
+    @force_full_init
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @force_full_init
+    def get_data_info(self, idx: int) -> dict[str, Any]:
+        """Read clip `idx` (negative: from the end) as the pipeline gets it."""
+        size = len(self._rows)
+        if not -size <= idx < size:
+            raise IndexError(f"clip {idx} of a dataset of {size}")
+        idx = int(idx) % size
+        info = self._source.read(int(self._rows[idx]))
+        info.update(
+            layout=self._source.layout,
+            sample_idx=idx,
+            modality=self.modality,
+            start_index=self.start_index,
+        )
+        return info
+
+    @force_full_init
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """The label of clip `idx` in a list, as ClassBalancedDataset asks for it."""
+        return [int(self._source.labels[self._rows[idx]])]
+
+    @force_full_init
+    def load_data_list(self) -> list[dict[str, Any]]:
+        """Clip id and label of every clip, for tools that list a dataset. It loads no poses."""
+        return [
+            {"clip_id": self._source.clip_id(int(row)), "label": int(self._source.labels[row])}
+            for row in self._rows
+        ]
+
+    @force_full_init
+    def get_subset_(self, indices: int | Sequence[int]) -> None:
+        """Keep the first n, the last n (negative) or the given clips."""
+        self._rows = take_rows(self._rows, indices)
+
+    @force_full_init
+    def get_subset(self, indices: int | Sequence[int]) -> SignPoseDataset:
+        """A dataset of the first n, the last n (negative) or the given clips, on the same file."""
+        # Everything is copied but the source: a pickle's clips need not be in memory twice.
+        subset = self._copy_without_annotation({id(self._source): self._source})
+        subset._rows = take_rows(self._rows, indices)
+        return subset
+
+    def __repr__(self) -> str:
+        state = f"{len(self._rows)} clips" if self._fully_initialized else "not opened yet"
+        return (
+            f"{type(self).__name__}({_show(self.ann_file)!r}, split={self.split!r}, {state}, "
+            f"num_classes={self.num_classes})"
+        )
+
+
+def open_source(path: AnnFile, layout: Layout | None = None) -> StoreSource | PickleSource:
+    """Open a pose store or an mmaction pickle.
+
+    Raises:
+        FileNotFoundError: With what to run to get the file.
+        PoseDataError: The file is neither.
+    """
+    paths = [path] if isinstance(path, (str, os.PathLike)) else list(path)
+    if not paths or not os.fspath(paths[0]):
+        raise PoseDataError("SignPoseDataset: ann_file is empty; give a pose store or a pickle")
+    for name in paths:
+        if not Path(name).exists():
+            raise FileNotFoundError(
+                f"pose file {os.fspath(name)!r} does not exist. Build it with the tool of its data "
+                "set (tools/data/synthsign.py, slr500.py, autsl.py or wlasl.py, see --help) or "
+                "turn an mmaction pickle into a store with tools/data/import_poses.py"
+            )
+    if Path(paths[0]).suffix.lower() in PICKLE_SUFFIXES:
+        return PickleSource(path, layout)
+    if Path(paths[0]).is_dir() or Path(paths[0]).suffix.lower() == ".arrow":
+        return StoreSource(path, layout)
+    raise PoseDataError(
+        f"{_show(path)} is neither a pose store (.arrow, or a folder of them) nor an mmaction "
+        "pickle (.pkl); turn other data into a store with gspmc_mm.poses.PoseStoreWriter"
+    )
+
+
+def take_rows(rows: np.ndarray, indices: int | Sequence[int]) -> np.ndarray:
+    """The first n rows (int), the last n (negative int) or the given ones.
+
+    Raises:
+        PoseDataError: More rows than there are.
+    """
+    if isinstance(indices, (int, np.integer)):
+        if abs(indices) > len(rows):
+            raise PoseDataError(f"indices={indices}: there are only {len(rows)} clips")
+        return copy.copy(rows[:indices] if indices >= 0 else rows[indices:])
+    chosen = np.asarray(indices, dtype=np.int64).reshape(-1)
+    outside = chosen[(chosen < -len(rows)) | (chosen >= len(rows))]
+    if len(outside):
+        raise PoseDataError(f"indices name clip {outside[0]}, but there are only {len(rows)}")
+    return rows[chosen]
+
+
+def _show(path: AnnFile) -> str:
+    """A path, or the first of several, as text."""
+    if isinstance(path, (str, os.PathLike)):
+        return os.fspath(path)
+    return f"{os.fspath(path[0])} (+ {len(path) - 1} more)"

@@ -1,0 +1,213 @@
+"""What is written next to every result, so that it can be believed and repeated."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+_PACKAGES = ("numpy", "torch", "mmengine", "mmaction2", "mmcv-lite", "mmcv")
+# Files named in a config whose content decides what comes out of a run.
+_INPUT_SUFFIXES = frozenset({".arrow", ".safetensors", ".pkl", ".json", ".npz", ".pth"})
+_CHUNK = 1 << 20
+
+
+def gather_provenance(
+    *,
+    seed: int | list[int] | None = None,
+    data: Mapping[str, str] | None = None,
+    command: str | None = None,
+) -> dict[str, Any]:
+    """Facts about this run, ready for JSON.
+
+    Args:
+        seed: The seed or seeds that the result rests on.
+        data: Fingerprints by name or path, e.g. from `config_inputs`.
+        command: The command line; this process's own by default.
+
+    Returns:
+        `time` (UTC, ISO 8601), `command`, `seed`, `data`, `versions` (python, gspmc_mm and the
+        packages that matter, those that are installed), `git` (`commit`, `modified`; None where
+        the package is not run from a checkout) and `host` (system, processor, cores, GPUs).
+    """
+    return {
+        "time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "command": shlex.join(sys.argv) if command is None else command,
+        "seed": seed,
+        "data": dict(data or {}),
+        "versions": package_versions(),
+        "git": git_state(),
+        "host": {
+            "system": platform.platform(),
+            "cpu": _cpu_name(),
+            "cores": os.cpu_count(),
+            "gpus": _gpu_names(),
+        },
+    }
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of Python, of this package and of the packages that decide its results."""
+    import gspmc_mm
+
+    versions = {"python": platform.python_version(), "gspmc_mm": gspmc_mm.__version__}
+    for name in _PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def git_state() -> dict[str, Any] | None:
+    """Commit of the checkout that this package runs from, or None where it is none."""
+    package = Path(__file__).resolve().parents[1]
+
+    def git(*arguments: str) -> str | None:
+        try:
+            done = subprocess.run(
+                ["git", "-C", str(package), *arguments], capture_output=True, text=True, timeout=20
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    top = git("rev-parse", "--show-toplevel")
+    # An installed copy may lie inside somebody else's repository: its commit says nothing here.
+    if top is None or Path(top).resolve() / package.name != package:
+        return None
+    commit = git("rev-parse", "HEAD")
+    if commit is None:
+        return None
+    return {"commit": commit, "modified": bool(git("status", "--porcelain"))}
+
+
+def fingerprint(path: str | os.PathLike[str]) -> str:
+    """Identity of a data file's content.
+
+    A pose store (`.arrow`, or a folder of them) says its own; any other file is hashed.
+
+    Raises:
+        FileNotFoundError: There is no such file, or the folder is no pose store.
+    """
+    path = Path(path)
+    if path.suffix == ".arrow" or (path.is_dir() and any(path.glob("*.arrow"))):
+        from gspmc_mm.poses import PoseStore
+
+        return str(PoseStore(path).fingerprint)
+    if not path.is_file():
+        raise FileNotFoundError(f"no data file at {path}: nothing to take a fingerprint of")
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return f"sha256:{digest.hexdigest()}"
+
+
+def config_inputs(config: Mapping[str, Any]) -> dict[str, str]:
+    """Fingerprints of the existing data files that a config names (stores, banks, checkpoints).
+
+    Args:
+        config: A config as nested dicts and lists.
+
+    Returns:
+        Fingerprint by path, in the order of the paths.
+    """
+    paths = {
+        text
+        for text in _strings(config)
+        if (Path(text).suffix in _INPUT_SUFFIXES and Path(text).is_file())
+        or (os.sep in text and Path(text).is_dir() and any(Path(text).glob("*.arrow")))
+    }
+    return {path: fingerprint(path) for path in sorted(paths)}
+
+
+def config_hash(config: Mapping[str, Any]) -> str:
+    """SHA-256 of a config's values, whatever the order of its keys."""
+    text = json.dumps(config, sort_keys=True, default=str, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def current_run_info() -> dict[str, Any]:
+    """What mmengine knows about the run in this process: config hash, checkpoint, place, epoch.
+
+    Empty outside of an mmengine runner.
+    """
+    from mmengine.config import Config
+    from mmengine.logging import MessageHub
+
+    hub = MessageHub.get_current_instance()
+    text = hub.get_info("cfg")
+    if not text:
+        return {}
+    config = Config.fromstring(text, file_format=".py").to_dict()
+    checkpoint = config.get("load_from")
+    info: dict[str, Any] = {
+        "config_sha256": config_hash(config),
+        "work_dir": config.get("work_dir"),
+        "checkpoint": checkpoint,
+        "epoch": hub.get_info("epoch"),
+        "seed": hub.get_info("seed"),
+    }
+    if checkpoint and Path(checkpoint).is_file():
+        info["checkpoint_sha256"] = fingerprint(checkpoint).removeprefix("sha256:")
+    return {key: value for key, value in info.items() if value is not None}
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> Path:
+    """Write a text file whole or not at all: a temporary file beside the target, then a rename."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def write_json(path: str | os.PathLike[str], value: Any) -> Path:
+    """Write JSON whole or not at all; NaN is refused because it is not JSON."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    return write_text(path, text + "\n")
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _strings(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _strings(item)
+
+
+def _cpu_name() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            for line in file:
+                if line.startswith("model name"):
+                    return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _gpu_names() -> list[str]:
+    import torch
+
+    if not torch.cuda.is_available():
+        return []
+    return [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]

@@ -1,0 +1,96 @@
+"""The multi-positive contrastive loss of GSP-MC (arXiv 2505.02304, section 3.4)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from mmaction.registry import MODELS
+from torch import Tensor, nn
+
+
+def multi_positive_kl(logits: Tensor, positives: Tensor) -> Tensor:
+    """Mean over rows with a positive of KL(uniform over the positives || softmax of the row).
+
+    Args:
+        logits: (B, M), similarities over temperature.
+        positives: (B, M) bool.
+
+    Returns:
+        Scalar. 0 (with a gradient of 0) when no row has a positive.
+    """
+    weights = positives.to(logits.dtype)
+    count = weights.sum(dim=1)
+    has_positive = (count > 0).to(logits.dtype)
+    count = count.clamp(min=1)
+    log_softmax = F.log_softmax(logits, dim=1)
+    # With p = 1 / count on the positives: KL = sum p (log p - log q) = -log(count) - mean of log q.
+    divergence = -count.log() - (weights * log_softmax).sum(dim=1) / count
+    return (divergence * has_positive).sum() / has_positive.sum().clamp(min=1)
+
+
+@MODELS.register_module()
+class MultiPositiveKLLoss(nn.Module):
+    """Symmetric KL contrast between skeletons and texts with any number of positives on both sides.
+
+    With unit vectors S (B, D), T (M, D), a temperature tau and Y[b, m] = 1 where text m belongs to the sign of
+    skeleton b:
+
+        Z      = S T^T / tau
+        P_st   = Y[b] / sum_m Y[b, m]              P_ts = Y[:, m] / sum_b Y[b, m]
+        L_con  = 1/2 ( mean_{b in R} KL(P_st[b] || softmax_m Z[b]) + mean_{m in C} KL(P_ts[m] || softmax_b Z[:, m]) )
+
+    R are the skeletons with at least one text, C the texts with at least one skeleton.
+
+    How this reads the paper, whose equations taken to the letter are no loss:
+
+    - eq. 7 (skeleton to text): its denominator runs over the positives only, which makes it 1 for a single
+      positive whatever the similarity; here it runs over all texts of the batch.
+    - eq. 8 (text to skeleton): the transposed row softmax has columns that do not sum to 1; here the softmax is
+      taken over the skeletons.
+    - eq. 9 (KL): infinite where the target is 0 when taken as KL(q || p); here KL(target || prediction), in which
+      those entries contribute 0.
+    - eq. 10: the mean of both directions, as in the paper.
+
+    Normalisation, log-softmax and KL are computed in float32, also under mixed precision.
+
+    Args:
+        tau: Temperature, > 0.
+    """
+
+    def __init__(self, tau: float = 0.1) -> None:
+        super().__init__()
+        if not tau > 0:
+            raise ValueError(f"MultiPositiveKLLoss: tau has to be positive, got {tau}.")
+        self.tau = tau
+
+    def forward(self, skeleton: Tensor, text: Tensor, positives: Tensor) -> Tensor:
+        """The loss of one term.
+
+        Args:
+            skeleton: (B, D) skeleton features, normalised here.
+            text: (M, D) text features, normalised here.
+            positives: (B, M) bool, whether text m belongs to the sign of skeleton b.
+
+        Returns:
+            Scalar, float32 (float64 for float64 input). 0 when there is no positive pair.
+
+        Raises:
+            ValueError: The shapes do not fit together.
+        """
+        expected = (skeleton.size(0), text.size(0))
+        if tuple(positives.shape) != expected or skeleton.size(1) != text.size(1):
+            raise ValueError(
+                f"MultiPositiveKLLoss: skeleton {tuple(skeleton.shape)} and text {tuple(text.shape)} need "
+                f"positives of shape {expected} and equal width, got positives {tuple(positives.shape)}."
+            )
+        with torch.autocast(skeleton.device.type, enabled=False):
+            if skeleton.dtype != torch.float64:
+                skeleton, text = skeleton.float(), text.float()
+            logits = F.normalize(skeleton, dim=1) @ F.normalize(text, dim=1).t() / self.tau
+            to_text = multi_positive_kl(logits, positives)
+            to_skeleton = multi_positive_kl(logits.t(), positives.t())
+            return 0.5 * (to_text + to_skeleton)
+
+    def extra_repr(self) -> str:
+        """The temperature, for `print(model)`."""
+        return f"tau={self.tau}"

@@ -1,0 +1,366 @@
+"""PartCTRGCN: channel-wise topology refinement graph convolution over the parts of a signing body.
+
+Source: Chen et al., "Channel-wise Topology Refinement Graph Convolution for Skeleton-Based Action
+Recognition", ICCV 2021 (equations 4 to 8), used as the visual encoder of GSP-MC (arXiv 2505.02304,
+section 3). Written from the mathematics of the paper.
+
+Differences from the paper's block, all exact:
+
+- the mean over time is taken before the two relation projections (both are linear),
+- the three subsets share one product for the projections and one for the aggregation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from mmaction.models.utils import Graph
+from mmaction.registry import MODELS
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from gspmc_mm.skeleton import get_layout
+
+
+def refined_topology(
+    query: Tensor, key: Tensor, weight: Tensor, bias: Tensor, shared: Tensor, alpha: Tensor
+) -> Tensor:
+    """Topology of every channel: shared + alpha (weight . tanh(query_u - key_v) + bias) (CTR-GCN, eq. 5 to 7).
+
+    alpha is folded into the small tensors, so that one product and one sum over V x V remain.
+
+    Args:
+        query: (N, S, R, V) projection of the joint that receives, S subsets, R relation channels.
+        key: (N, S, R, V) projection of the joint that gives.
+        weight: (S, C, R).
+        bias: (S, C).
+        shared: (S, V, V), (receiving, giving).
+        alpha: (1,).
+
+    Returns:
+        (N, S, C, V, V), last two axes (receiving joint u, giving joint v).
+    """
+    relation = torch.tanh(query.unsqueeze(-1) - key.unsqueeze(-2))
+    n, s, r, v, _ = relation.shape
+    refined = torch.matmul(alpha * weight, relation.view(n, s, r, v * v)).view(n, s, -1, v, v)
+    return refined + ((alpha * bias)[:, :, None, None] + shared[:, None])
+
+
+def aggregate(topology: Tensor, features: Tensor) -> Tensor:
+    """Sum over subsets and giving joints, one topology per channel (CTR-GCN, eq. 8).
+
+    Args:
+        topology: (N, S, C, V, V), (receiving, giving).
+        features: (N, S, C, T, V).
+
+    Returns:
+        (N, C, T, V).
+    """
+    n, s, c, t, v = features.shape
+    # One product of contraction S * V for every (clip, channel).
+    left = features.permute(0, 2, 3, 1, 4).reshape(n, c, t, s * v)
+    right = topology.permute(0, 2, 1, 4, 3).reshape(n, c, s * v, v)
+    return torch.matmul(left, right)
+
+
+def init_convolution(convolution: nn.Conv2d) -> nn.Conv2d:
+    """Kaiming normal weights by fan-out, no bias; returns what it got."""
+    nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
+    nn.init.zeros_(convolution.bias)
+    return convolution
+
+
+class CTRGraphConv(nn.Module):
+    """Channel-wise topology refinement graph convolution with a residual connection.
+
+    Args:
+        in_channels: Channels that come in.
+        out_channels: Channels that go out.
+        adjacency: (S, V, V), `adjacency[s, u, v]` = how much joint u takes from joint v; rows sum to 1 or 0.
+        relation_reduction: Relation channels are `in_channels // relation_reduction`, but at least 8.
+        learn_topology: Whether the shared topology is a parameter.
+        norm_init: Initial scale of the batch norm behind the aggregation. 1 lets the unit take part at once;
+            a small value (1e-6 in the literature) starts every block as its residual.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        adjacency: Tensor,
+        relation_reduction: int = 8,
+        learn_topology: bool = True,
+        norm_init: float = 1.0,
+    ) -> None:
+        super().__init__()
+        subsets = adjacency.size(0)
+        relation = max(in_channels // relation_reduction, 8)
+        self.subsets, self.relation, self.out_channels = subsets, relation, out_channels
+        # Query and key of all subsets are one product over the time mean, the values one 1x1 convolution.
+        self.relations = nn.Conv1d(in_channels, 2 * subsets * relation, 1)
+        self.values = nn.Conv2d(in_channels, subsets * out_channels, 1)
+        self.refine_weight = nn.Parameter(torch.empty(subsets, out_channels, relation))
+        self.refine_bias = nn.Parameter(torch.zeros(subsets, out_channels))
+        self.alpha = nn.Parameter(torch.zeros(1))
+        if learn_topology:
+            self.topology = nn.Parameter(adjacency.clone())
+        else:
+            self.register_buffer("topology", adjacency.clone(), persistent=False)
+        self.norm = nn.BatchNorm2d(out_channels)
+        self.norm_init = norm_init
+        if in_channels == out_channels:
+            self.residual = nn.Identity()
+        else:
+            self.residual = nn.Sequential(
+                init_convolution(nn.Conv2d(in_channels, out_channels, 1)),
+                nn.BatchNorm2d(out_channels),
+            )
+        self.relu = nn.ReLU(inplace=True)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Kaiming fan-out, where one subset counts as a convolution of its own."""
+        nn.init.normal_(self.relations.weight, std=(2.0 / self.relation) ** 0.5)
+        nn.init.normal_(self.values.weight, std=(2.0 / self.out_channels) ** 0.5)
+        nn.init.normal_(self.refine_weight, std=(2.0 / self.out_channels) ** 0.5)
+        for bias in (self.relations.bias, self.values.bias, self.refine_bias):
+            nn.init.zeros_(bias)
+        nn.init.constant_(self.norm.weight, self.norm_init)
+
+    def channel_topology(self, x: Tensor) -> Tensor:
+        """The topology of every channel, shared part + alpha * refinement (CTR-GCN, eq. 7).
+
+        Args:
+            x: (N, C_in, T, V).
+
+        Returns:
+            (N, S, C_out, V, V), (receiving, giving).
+        """
+        n, _, _, v = x.shape
+        query, key = self.relations(x.mean(2)).view(n, 2, self.subsets, self.relation, v).unbind(1)
+        return refined_topology(
+            query, key, self.refine_weight, self.refine_bias, self.topology, self.alpha
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C_in, T, V) -> (N, C_out, T, V)."""
+        n, _, t, v = x.shape
+        values = self.values(x).view(n, self.subsets, self.out_channels, t, v)
+        y = self.norm(aggregate(self.channel_topology(x), values))
+        return self.relu(y + self.residual(x))
+
+
+class MultiScaleTemporalConv(nn.Module):
+    """Temporal convolution in parallel branches: dilated 5x1, max-pooling 3x1 and 1x1 (CTR-GCN, section 3.4).
+
+    Args:
+        in_channels: Channels that come in.
+        out_channels: Channels that go out; shared equally by the branches, a remainder goes to the first.
+        stride: Step over time.
+        kernel_size: Frames a dilated branch sees before dilation.
+        dilations: One branch each.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        stride: int = 1,
+        kernel_size: int = 5,
+        dilations: Sequence[int] = (1, 2),
+    ) -> None:
+        super().__init__()
+        branches = len(dilations) + 2
+        width = out_channels // branches
+        widths = [out_channels - width * (branches - 1)] + [width] * (branches - 1)
+        if width == 0:
+            raise ValueError(
+                f"{branches} temporal branches need at least {branches} channels, got {out_channels}"
+            )
+
+        def entry(channels: int) -> list[nn.Module]:
+            return [
+                init_convolution(nn.Conv2d(in_channels, channels, 1)),
+                nn.BatchNorm2d(channels),
+                nn.ReLU(inplace=True),
+            ]
+
+        self.branches = nn.ModuleList()
+        for channels, dilation in zip(widths, dilations, strict=False):
+            padding = (kernel_size - 1) * dilation // 2
+            self.branches.append(
+                nn.Sequential(
+                    *entry(channels),
+                    init_convolution(
+                        nn.Conv2d(
+                            channels,
+                            channels,
+                            (kernel_size, 1),
+                            stride=(stride, 1),
+                            padding=(padding, 0),
+                            dilation=(dilation, 1),
+                        )
+                    ),
+                    nn.BatchNorm2d(channels),
+                )
+            )
+        self.branches.append(
+            nn.Sequential(
+                *entry(widths[-2]),
+                nn.MaxPool2d((3, 1), stride=(stride, 1), padding=(1, 0)),
+                nn.BatchNorm2d(widths[-2]),
+            )
+        )
+        self.branches.append(
+            nn.Sequential(
+                init_convolution(nn.Conv2d(in_channels, widths[-1], 1, stride=(stride, 1))),
+                nn.BatchNorm2d(widths[-1]),
+            )
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C_in, T, V) -> (N, C_out, ceil(T / stride), V)."""
+        return torch.cat([branch(x) for branch in self.branches], dim=1)
+
+
+class CTRGCNBlock(nn.Module):
+    """One block: graph convolution, multi-scale temporal convolution, residual connection.
+
+    Args:
+        in_channels: Channels that come in.
+        out_channels: Channels that go out.
+        adjacency: (S, V, V), rows receive.
+        stride: Step over time.
+        residual: Whether the block has a residual connection around both units.
+        graph: Further arguments of `CTRGraphConv`.
+        temporal: Further arguments of `MultiScaleTemporalConv`.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        adjacency: Tensor,
+        stride: int = 1,
+        residual: bool = True,
+        graph: dict | None = None,
+        temporal: dict | None = None,
+    ) -> None:
+        super().__init__()
+        self.graph = CTRGraphConv(in_channels, out_channels, adjacency, **(graph or {}))
+        self.temporal = MultiScaleTemporalConv(
+            out_channels, out_channels, stride, **(temporal or {})
+        )
+        if not residual:
+            self.residual = None
+        elif in_channels == out_channels and stride == 1:
+            self.residual = nn.Identity()
+        else:
+            self.residual = nn.Sequential(
+                init_convolution(nn.Conv2d(in_channels, out_channels, 1, stride=(stride, 1))),
+                nn.BatchNorm2d(out_channels),
+            )
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C_in, T, V) -> (N, C_out, ceil(T / stride), V)."""
+        y = self.temporal(self.graph(x))
+        return self.relu(y if self.residual is None else y + self.residual(x))
+
+
+@MODELS.register_module()
+class PartCTRGCN(BaseModule):
+    """CTR-GCN on the joints of a signing body: 64 x 4, 128 x 3, 256 x 3 channels by default.
+
+    Args:
+        layout: Name of a skeleton layout, a layout of one's own (dict or file), see `gspmc_mm.skeleton`.
+        in_channels: Channels of a joint: 3 for (x, y, confidence).
+        base_channels: Channels of the first stage.
+        num_stages: Number of blocks.
+        inflate_stages: Blocks (counted from 1) at which the channels double.
+        down_stages: Blocks (counted from 1) with stride 2 over time.
+        channel_ratio: Factor by which the channels grow.
+        num_person: People in a clip that have statistics of their own in the input normalisation; they share
+            them when it is 1.
+        graph: Further arguments of `CTRGraphConv`, for instance `dict(norm_init=1e-6)`.
+        temporal: Further arguments of `MultiScaleTemporalConv`.
+        dropout: Probability with which a channel of a clip is dropped in front of each temporal unit's block
+            output. 0 is the paper's.
+
+    Raises:
+        LayoutError: The layout is unknown or not valid.
+    """
+
+    def __init__(
+        self,
+        layout: str | dict = "sign87",
+        in_channels: int = 3,
+        base_channels: int = 64,
+        num_stages: int = 10,
+        inflate_stages: Sequence[int] = (5, 8),
+        down_stages: Sequence[int] = (5, 8),
+        channel_ratio: float = 2,
+        num_person: int = 1,
+        graph: dict | None = None,
+        temporal: dict | None = None,
+        dropout: float = 0.0,
+        init_cfg: dict | list | None = None,
+    ) -> None:
+        super().__init__(init_cfg=init_cfg)
+        self.layout = get_layout(layout)
+        # mmaction's matrices are normalised by column: column i holds the neighbours that joint i takes from.
+        # Transposed, row u receives, and the aggregation is a mean over neighbours.
+        matrices = Graph(layout=self.layout.graph(), mode="spatial").A
+        adjacency = torch.tensor(matrices, dtype=torch.float32).transpose(1, 2).contiguous()
+        self.in_channels = in_channels
+        self.num_person = num_person
+        self.input_norm = nn.BatchNorm1d(num_person * self.layout.num_joints * in_channels)
+        blocks = []
+        width, channels = float(base_channels), in_channels
+        for stage in range(1, num_stages + 1):
+            if stage in inflate_stages:
+                width *= channel_ratio
+            blocks.append(
+                CTRGCNBlock(
+                    channels,
+                    int(width),
+                    adjacency,
+                    stride=2 if stage in down_stages else 1,
+                    residual=stage > 1,
+                    graph=graph,
+                    temporal=temporal,
+                )
+            )
+            channels = int(width)
+        self.blocks = nn.ModuleList(blocks)
+        self.out_channels = channels
+        self.dropout = nn.Dropout2d(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features of every joint.
+
+        Args:
+            x: (N, M, T, V, C_in), M people of N clips.
+
+        Returns:
+            (N, M, C, T', V).
+
+        Raises:
+            ValueError: The joints or channels are not those of this network.
+        """
+        n, m, t, v, c = x.shape
+        if v != self.layout.num_joints or c != self.in_channels:
+            raise ValueError(
+                f"PartCTRGCN was built for {self.layout.num_joints} joints ({self.layout.name}) of "
+                f"{self.in_channels} channels and got {v} joints of {c} channels; the pipeline's SelectKeypoints "
+                "and SkeletonStream have to name the same layout and channels as the backbone."
+            )
+        groups = self.num_person
+        if m % groups:
+            raise ValueError(f"PartCTRGCN was built for num_person={groups} and got {m} people.")
+        x = x.permute(0, 1, 3, 4, 2).reshape(n * m // groups, groups * v * c, t)
+        x = self.input_norm(x).view(n * m, v, c, t).permute(0, 2, 3, 1).contiguous()
+        for block in self.blocks:
+            x = self.dropout(block(x))
+        return x.view(n, m, *x.shape[1:])

@@ -1,0 +1,82 @@
+"""PartPooledGCNRecognizer: any skeleton backbone, pooled globally and by part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mmaction.models.recognizers import RecognizerGCN
+from mmaction.registry import MODELS
+from torch import Tensor
+
+from .part_pooling import global_pooling
+
+
+@MODELS.register_module()
+class PartPooledGCNRecognizer(RecognizerGCN):
+    """Recogniser whose head sees the global feature and, while it trains, one feature per body part.
+
+    Works with every backbone that returns (N, M, C, T', V): PartCTRGCN, mmaction's STGCN (also as ST-GCN++),
+    AAGCN. At inference only the global feature is computed.
+
+    Args:
+        backbone: Config of the backbone.
+        cls_head: Config of the head, normally TextConditionedHead.
+        part_pooling: Config of PartPooling. None for a head that needs no parts.
+        others: As in mmaction's recognisers.
+    """
+
+    def __init__(
+        self,
+        backbone: Mapping,
+        cls_head: Mapping,
+        part_pooling: Mapping | None = None,
+        **others: object,
+    ) -> None:
+        pooling = None if part_pooling is None else MODELS.build(part_pooling)
+        if pooling is not None and cls_head.get("type") == "TextConditionedHead":
+            # The head takes the names of the parts from the pooling unless the config says otherwise.
+            cls_head = {"parts": pooling.parts, **cls_head}
+        super().__init__(backbone=backbone, cls_head=cls_head, **others)
+        self.part_pooling = pooling
+
+    def extract_feat(
+        self, inputs: Tensor, stage: str = "backbone", **kwargs: object
+    ) -> tuple[Tensor, dict]:
+        """Features at a stage.
+
+        Args:
+            inputs: (B, clips, M, T, V, C_in).
+            stage: 'backbone': the map (B * clips, M, C, T', V); 'neck': the global feature (B * clips, C);
+                'head': the class scores (B * clips, classes).
+
+        Returns:
+            The features, and an empty dict for mmaction's interface.
+        """
+        features = self.backbone(inputs.flatten(0, 1))
+        if stage == "backbone":
+            return features, {}
+        pooled = global_pooling(features)
+        if stage == "neck":
+            return pooled, {}
+        if stage == "head":
+            return self.cls_head(pooled), {}
+        raise ValueError(f"stage {stage!r} is none of 'backbone', 'neck', 'head'")
+
+    def loss(self, inputs: Tensor, data_samples: Sequence, **kwargs: object) -> dict[str, Tensor]:
+        """Losses of a training batch, see the head.
+
+        Raises:
+            ValueError: A sample has more than one clip.
+        """
+        if inputs.size(1) != 1:
+            raise ValueError(
+                f"training takes one clip a sample, got {inputs.size(1)}; set num_clips=1 in the train pipeline."
+            )
+        features, _ = self.extract_feat(inputs)
+        parts = {} if self.part_pooling is None else self.part_pooling(features)
+        return self.cls_head.loss((global_pooling(features), parts), data_samples)
+
+    def predict(self, inputs: Tensor, data_samples: Sequence, **kwargs: object) -> Sequence:
+        """Class scores and labels written into the samples."""
+        pooled, _ = self.extract_feat(inputs, stage="neck")
+        return self.cls_head.predict(pooled, data_samples)

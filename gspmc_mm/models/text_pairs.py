@@ -1,0 +1,82 @@
+"""Which texts a batch is contrasted with, and which of them are whose positives.
+
+Rows of the text bank are plain integers until the very end, so all of this runs on the CPU without waiting
+for a GPU.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.distributed
+from torch import Tensor
+from torch.distributed.nn.functional import all_gather as differentiable_all_gather
+
+POSITIVES = ("label", "text")
+NEGATIVES = ("batch", "bank")
+
+
+def pair_texts(
+    rows: np.ndarray,
+    groups: np.ndarray,
+    text_ids: np.ndarray,
+    candidates: np.ndarray | None = None,
+    by_text: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Texts of one term for a batch, and the positives among them.
+
+    A group is the texts of one sign for one term. Two skeletons of the same sign share all texts of their
+    group, also when a different synonym was drawn for each.
+
+    Args:
+        rows: (B, K) int, rows of the bank that are each skeleton's texts; -1 = none.
+        groups: (R,) int, group of every row of the bank.
+        text_ids: (R,) int, equal for rows with the same sentence.
+        candidates: Rows of the bank that are negatives beside the batch's own; None = the batch's texts only.
+        by_text: A sentence that several signs share is one text, and a positive of all of them. Otherwise
+            each sign has its own copy, which is a negative of the others.
+
+    Returns:
+        `(chosen, positives)`: (M,) rows of the bank, each once, in ascending order; (B, M) bool.
+    """
+    used = rows[rows >= 0]
+    chosen = np.unique(used if candidates is None else np.concatenate([used, candidates]))
+    has_text = (rows >= 0).any(axis=1)
+    # All texts of a skeleton are of one group; -1 where it has none.
+    own = np.where(has_text, groups[np.maximum(rows.max(axis=1, initial=-1), 0)], -1)
+    positives = own[:, None] == groups[chosen][None, :]
+    if by_text and len(chosen):
+        _, first, merged = np.unique(text_ids[chosen], return_index=True, return_inverse=True)
+        same_text = merged.reshape(-1)[:, None] == np.arange(len(first))[None, :]  # (M, distinct)
+        positives = positives.astype(np.int64) @ same_text > 0
+        chosen = chosen[first]
+    return chosen, positives
+
+
+def distributed_world() -> int:
+    """Number of processes that train together."""
+    ready = torch.distributed.is_available() and torch.distributed.is_initialized()
+    return torch.distributed.get_world_size() if ready else 1
+
+
+def gather_features(features: Tensor) -> Tensor:
+    """Features of all ranks, (..., B, D) -> (..., W * B, D), differentiable with the right scale.
+
+    The gradient that reaches a rank's own features is the sum over the losses of all ranks. Every rank
+    computes the same loss and DDP averages over ranks, so the parameters' gradients equal those of a single
+    process at the global batch. Batches have to be of equal size on all ranks.
+    """
+    if distributed_world() == 1:
+        return features
+    return torch.cat(differentiable_all_gather(features.contiguous()), dim=-2)
+
+
+def gather_rows(rows: np.ndarray, device: torch.device) -> np.ndarray:
+    """Rows of the bank of all ranks, (B, ...) int -> (W * B, ...) int."""
+    if distributed_world() == 1:
+        return rows
+    # The group's backend decides where its tensors have to lie: NCCL wants them on the GPU.
+    local = torch.as_tensor(rows, device=device)
+    parts = [torch.empty_like(local) for _ in range(distributed_world())]
+    torch.distributed.all_gather(parts, local)
+    return torch.cat(parts).cpu().numpy()

@@ -1,0 +1,56 @@
+"""Test a checkpoint: `python tools/test.py CONFIG CHECKPOINT`. See `--help`."""
+
+from __future__ import annotations
+
+import argparse
+
+from mmengine.config import DictAction
+from mmengine.runner import Runner
+from runner_config import config_from_arguments, distributed_arguments
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line, the same as mmaction's tools/test.py."""
+    parser = argparse.ArgumentParser(description="Test a checkpoint.")
+    parser.add_argument("config", help="config file")
+    parser.add_argument("checkpoint", help="checkpoint file")
+    parser.add_argument("--work-dir", help="where the log goes; work_dirs/CONFIG by default")
+    parser.add_argument(
+        "--dump",
+        help="file for the predictions: .npz (clip ids, labels, scores; no pickle) or, as mmaction has it, .pkl",
+    )
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action=DictAction,
+        help="settings of the config to override, key.of.it=value",
+    )
+    distributed_arguments(parser)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Build the runner and test."""
+    arguments = parse_arguments()
+    cfg = config_from_arguments(arguments)
+    cfg.load_from = arguments.checkpoint
+    if arguments.dump is not None:
+        evaluators = cfg.test_evaluator
+        evaluators = list(evaluators) if isinstance(evaluators, (list, tuple)) else [evaluators]
+        if arguments.dump.endswith(".npz"):
+            signs = [entry for entry in evaluators if entry["type"] == "SignAccuracy"]
+            if not signs:
+                raise SystemExit(
+                    "--dump FILE.npz needs SignAccuracy in the config's test_evaluator"
+                )
+            signs[0]["dump"] = arguments.dump
+        elif arguments.dump.endswith((".pkl", ".pickle")):
+            evaluators.append(dict(type="DumpResults", out_file_path=arguments.dump))
+        else:
+            raise SystemExit(f"--dump {arguments.dump}: the name has to end in .npz or .pkl")
+        cfg.test_evaluator = evaluators
+    Runner.from_cfg(cfg).test()
+
+
+if __name__ == "__main__":
+    main()

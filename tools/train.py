@@ -1,0 +1,70 @@
+"""Train a recogniser: `python tools/train.py CONFIG`. See `--help`."""
+
+from __future__ import annotations
+
+import argparse
+
+from mmengine.config import DictAction
+from mmengine.runner import Runner
+from runner_config import config_from_arguments, distributed_arguments
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line, the same as mmaction's tools/train.py."""
+    parser = argparse.ArgumentParser(description="Train a recogniser.")
+    parser.add_argument("config", help="config file")
+    parser.add_argument(
+        "--work-dir", help="where logs and checkpoints go; work_dirs/CONFIG by default"
+    )
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const="auto",
+        help="go on from the latest checkpoint of the work dir, or from the one named",
+    )
+    parser.add_argument("--amp", action="store_true", help="automatic mixed precision")
+    parser.add_argument("--no-validate", action="store_true", help="no validation while training")
+    parser.add_argument(
+        "--auto-scale-lr",
+        action="store_true",
+        help="scale the learning rate from the config's base batch size to the actual one",
+    )
+    parser.add_argument("--seed", type=int, help="random seed; the config's, or 0, by default")
+    parser.add_argument(
+        "--deterministic", action="store_true", help="deterministic algorithms only"
+    )
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action=DictAction,
+        help="settings of the config to override, key.of.it=value",
+    )
+    distributed_arguments(parser)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Build the runner and train."""
+    arguments = parse_arguments()
+    cfg = config_from_arguments(arguments)
+    if arguments.no_validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    if arguments.amp:
+        cfg.optim_wrapper.type = "AmpOptimWrapper"
+        cfg.optim_wrapper.setdefault("loss_scale", "dynamic")
+    if arguments.resume is not None:
+        cfg.resume = True
+        cfg.load_from = None if arguments.resume == "auto" else arguments.resume
+    if arguments.auto_scale_lr:
+        cfg.auto_scale_lr.enable = True
+    randomness = dict(cfg.get("randomness") or {})
+    if arguments.seed is not None:
+        randomness["seed"] = arguments.seed
+    if arguments.deterministic:
+        randomness["deterministic"] = True
+    cfg.randomness = {"seed": 0, **randomness}
+    Runner.from_cfg(cfg).train()
+
+
+if __name__ == "__main__":
+    main()
