@@ -10,6 +10,7 @@ mmaction's models is touched.
 | `skip_vindlu` | mmaction2 1.2.0 + transformers >= 5 | mmaction imports with the current transformers |
 | `provide_missing_mmcv_ops` | mmcv-lite 2.1 with mmpose / mmdet | a full mmcv builds against current PyTorch |
 | `load_local_checkpoint` | mmengine 0.10.7 + torch >= 2.6 | mmengine loads its own checkpoints under weights_only |
+| `load_http_checkpoint` | mmengine 0.10.7, which unpickles downloads unguarded | mmengine downloads under weights_only |
 | `PlainCheckpointHook` | mmengine 0.10.7 + torch >= 2.6 | mmengine saves only tensors and plain values |
 | `DeviceAwareDistributedDataParallel` | mmengine 0.10.7 without a GPU | mmengine drops `device_ids` on the CPU |
 | `init_cpu_process_group` | mmengine 0.10.7 without a GPU | `--launcher pytorch` no longer calls `cuda.set_device` |
@@ -22,18 +23,21 @@ import os
 import pickle
 import sys
 import types
-from collections import OrderedDict
-from collections.abc import Mapping
+from collections import Counter, OrderedDict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from mmengine.dist import barrier, get_dist_info
 from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
 from mmengine.model import MMDistributedDataParallel
 from mmengine.registry import HOOKS, MODEL_WRAPPERS
 from mmengine.runner import CheckpointLoader
+from mmengine.utils.dl_utils import load_url
 
 # How a HistoryBuffer is written as plain values; the key marks the dict on the way back.
 _BUFFER_KEY = "history_buffer"
@@ -102,7 +106,8 @@ def provide_missing_mmcv_ops() -> bool:
     left alone. Returns whether a stand-in was put in place.
     """
     folder = _package_folder("mmcv")
-    if folder is None or (folder / "ops").is_dir() or "mmcv.ops" in sys.modules:
+    # mmcv-lite ships the Python side of `mmcv/ops` too; what it lacks is the compiled `mmcv._ext`.
+    if folder is None or any(folder.glob("_ext*")) or "mmcv.ops" in sys.modules:
         return False
     ops = types.ModuleType("mmcv.ops")
     message = "needs a full mmcv with compiled operators; mmcv-lite is installed."
@@ -174,24 +179,71 @@ def load_local_checkpoint(filename: str, map_location: Any = None) -> dict:
         raise FileNotFoundError(
             f"checkpoint {path} does not exist; training writes its checkpoints to the work_dir."
         )
+    with _guarded(str(path), "Take an earlier one of the same work_dir."):
+        return torch.load(path, map_location=map_location, weights_only=True)
+
+
+def load_http_checkpoint(
+    filename: str, map_location: Any = None, model_dir: str | None = None, progress: bool = False
+) -> dict:
+    """Download a checkpoint, rank 0 first, and load it under `weights_only=True`.
+
+    mmengine's own loader would unpickle whatever it has downloaded.
+
+    Args:
+        filename: The URL.
+        map_location: As in `torch.load`.
+        model_dir: Where the file is kept; torch's hub folder by default.
+        progress: Whether to show a progress bar.
+
+    Raises:
+        UnsafeCheckpointError: The file holds objects whose loading could execute code.
+        ValueError: The file is no checkpoint, or is cut off.
+    """
+    rank, _ = get_dist_info()
+    if rank > 0:
+        barrier()
+    try:
+        with _guarded(filename, "Remove the copy that torch's hub folder keeps and try again."):
+            return load_url(
+                filename,
+                model_dir=model_dir,
+                map_location=map_location,
+                progress=progress,
+                weights_only=True,
+            )
+    finally:
+        if rank == 0:
+            barrier()
+
+
+@contextmanager
+def _guarded(name: str, advice: str) -> Iterator[None]:
+    """Let mmengine's harmless types through `torch.load`, and say in our words what went wrong."""
     try:
         with torch.serialization.safe_globals(_harmless_types()):
-            return torch.load(path, map_location=map_location, weights_only=True)
+            yield
     except pickle.UnpicklingError as error:
-        reason = str(error).split("\n")
-        named = next(
-            (line.strip() for line in reason if "GLOBAL" in line or "global" in line), reason[0]
-        )
+        lines = [line.strip() for line in str(error).split("\n") if line.strip()]
+        if any("Unsupported operand" in line for line in lines):  # no pickle of torch.save at all
+            reason = next(line for line in lines if "Unsupported operand" in line)
+            raise ValueError(_unreadable(name, reason, advice)) from error
+        reason = next((line for line in lines if "global" in line.lower()), lines[0])
         raise UnsafeCheckpointError(
-            f"checkpoint {path} was refused: it holds more than tensors and plain values, and loading it "
-            f"could execute code ({named}). Nothing of it was run. If you trust where it comes from, "
+            f"checkpoint {name} was refused: it holds more than tensors and plain values, and loading it "
+            f"could execute code ({reason}). Nothing of it was run. If you trust where it comes from, "
             "load it yourself with torch.load(..., weights_only=False) and save its state_dict alone."
         ) from error
-    except (RuntimeError, EOFError) as error:
-        raise ValueError(
-            f"checkpoint {path} cannot be read ({error}): the file is cut off or is no checkpoint. "
-            "Take an earlier one of the same work_dir."
-        ) from error
+    except OSError:
+        raise  # not to be read, or not to be reached: the system's own words are the clearest
+    except Exception as error:
+        # Bytes that are no checkpoint make the unpickler stumble in any way there is.
+        raise ValueError(_unreadable(name, str(error) or type(error).__name__, advice)) from error
+
+
+def _unreadable(name: str, reason: str, advice: str) -> str:
+    """The words for a file that cannot be a whole checkpoint."""
+    return f"checkpoint {name} cannot be read ({reason}): the file is cut off or is no checkpoint. {advice}"
 
 
 def _to_plain(value: Any) -> Any:
@@ -208,6 +260,8 @@ def _to_plain(value: Any) -> Any:
         return value.item()
     if isinstance(value, np.ndarray):
         return value.tolist()
+    if isinstance(value, Counter):  # the milestones of a MultiStepLR
+        return Counter({key: _to_plain(count) for key, count in value.items()})
     if isinstance(value, OrderedDict):
         return OrderedDict((key, _to_plain(item)) for key, item in value.items())
     if isinstance(value, Mapping):
@@ -292,3 +346,6 @@ def apply() -> None:
     provide_missing_mmcv_ops()
     # mmengine reads every local checkpoint through the scheme with the empty prefix.
     CheckpointLoader.register_scheme(prefixes="", loader=load_local_checkpoint, force=True)
+    CheckpointLoader.register_scheme(
+        prefixes=["http://", "https://"], loader=load_http_checkpoint, force=True
+    )

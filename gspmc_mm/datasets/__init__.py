@@ -4,6 +4,7 @@ Importing this package registers `SignPoseDataset` in mmaction's DATASETS and th
 its TRANSFORMS.
 """
 
+from gspmc_mm.datasets.seeding import EpochSeedHook, seed_worker
 from gspmc_mm.datasets.sign_pose_dataset import PoseDataError, SignPoseDataset
 from gspmc_mm.datasets.transforms import (
     FillMissingKeypoints,
@@ -14,9 +15,11 @@ from gspmc_mm.datasets.transforms import (
     SampleSignFrames,
     SelectKeypoints,
     SkeletonStream,
+    TrimToSigning,
 )
 
 __all__ = [
+    "EpochSeedHook",
     "FillMissingKeypoints",
     "LoadSignDescriptions",
     "MirrorSigner",
@@ -27,4 +30,6 @@ __all__ = [
     "SelectKeypoints",
     "SignPoseDataset",
     "SkeletonStream",
+    "TrimToSigning",
+    "seed_worker",
 ]

@@ -195,6 +195,27 @@ class PickleSource:
         }
 
 
+def override_steps(
+    pipeline: Sequence[Mapping | Callable], overrides: Mapping[str, Mapping[str, Any]]
+) -> list[Mapping | Callable]:
+    """The pipeline with the arguments of some steps replaced, by the type of the step.
+
+    Raises:
+        ValueError: The pipeline has no step of that type.
+    """
+    types = [step.get("type") if isinstance(step, Mapping) else None for step in pipeline]
+    unknown = [name for name in overrides if name not in types]
+    if unknown:
+        raise ValueError(
+            f"pipeline_overrides names {unknown}, and the pipeline has no such step; its steps are "
+            f"{[name for name in types if name]}"
+        )
+    return [
+        {**step, **overrides[name]} if name in overrides else step
+        for name, step in zip(types, pipeline, strict=True)
+    ]
+
+
 @DATASETS.register_module()
 class SignPoseDataset(BaseActionDataset):
     """Isolated signs as skeletons, from a pose store or an mmaction pickle.
@@ -209,6 +230,9 @@ class SignPoseDataset(BaseActionDataset):
         ann_file: `.arrow` store, folder of `.arrow` shards, list of such files, or an mmaction
             `.pkl`.
         pipeline: Transforms; configs are built with mmaction's registry, whatever the scope.
+        pipeline_overrides: Arguments of steps of the pipeline, by the type of the step: `dict(SkeletonStream=
+            dict(stream='b'))`. mmengine cannot change an element of an inherited list; with this a child
+            config says what differs in one line.
         split: Name of a split inside the file, or several (their union). None for all clips.
         num_classes: Number of signs; every label has to be below it. Told by the classes if None.
         classes: Sign names by label (or the path of a text file with one name per line). The store
@@ -250,6 +274,7 @@ class SignPoseDataset(BaseActionDataset):
         max_refetch: int = 1000,
         start_index: int = 0,
         modality: str = "Pose",
+        pipeline_overrides: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         self.split = split
         self.layout = None if layout is None else get_layout(layout)
@@ -264,7 +289,10 @@ class SignPoseDataset(BaseActionDataset):
             metainfo["classes"] = classes
         # Built here because mmengine builds pipelines in its own registry, which does not find
         # mmaction's transforms unless a default scope is set (a notebook sets none).
-        steps = [TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline]
+        steps = [
+            TRANSFORMS.build(step) if isinstance(step, dict) else step
+            for step in override_steps(pipeline, pipeline_overrides or {})
+        ]
         super().__init__(
             ann_file,
             pipeline=steps,

@@ -85,7 +85,8 @@ class MultiPositiveKLLoss(nn.Module):
             )
         with torch.autocast(skeleton.device.type, enabled=False):
             if skeleton.dtype != torch.float64:
-                skeleton, text = skeleton.float(), text.float()
+                skeleton = skeleton.float()
+            text = text.to(skeleton.dtype)
             logits = F.normalize(skeleton, dim=1) @ F.normalize(text, dim=1).t() / self.tau
             to_text = multi_positive_kl(logits, positives)
             to_skeleton = multi_positive_kl(logits.t(), positives.t())

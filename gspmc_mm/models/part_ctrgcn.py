@@ -139,9 +139,7 @@ class CTRGraphConv(nn.Module):
         """
         n, _, _, v = x.shape
         query, key = self.relations(x.mean(2)).view(n, 2, self.subsets, self.relation, v).unbind(1)
-        return refined_topology(
-            query, key, self.refine_weight, self.refine_bias, self.topology, self.alpha
-        )
+        return refined_topology(query, key, self.refine_weight, self.refine_bias, self.topology, self.alpha)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C_in, T, V) -> (N, C_out, T, V)."""
@@ -249,9 +247,7 @@ class CTRGCNBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.graph = CTRGraphConv(in_channels, out_channels, adjacency, **(graph or {}))
-        self.temporal = MultiScaleTemporalConv(
-            out_channels, out_channels, stride, **(temporal or {})
-        )
+        self.temporal = MultiScaleTemporalConv(out_channels, out_channels, stride, **(temporal or {}))
         if not residual:
             self.residual = None
         elif in_channels == out_channels and stride == 1:
@@ -285,8 +281,7 @@ class PartCTRGCN(BaseModule):
             them when it is 1.
         graph: Further arguments of `CTRGraphConv`, for instance `dict(norm_init=1e-6)`.
         temporal: Further arguments of `MultiScaleTemporalConv`.
-        dropout: Probability with which a channel of a clip is dropped in front of each temporal unit's block
-            output. 0 is the paper's.
+        dropout: Probability with which a channel of a clip is dropped behind each block. 0 is the paper's.
 
     Raises:
         LayoutError: The layout is unknown or not valid.

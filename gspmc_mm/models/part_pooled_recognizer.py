@@ -39,9 +39,7 @@ class PartPooledGCNRecognizer(RecognizerGCN):
         super().__init__(backbone=backbone, cls_head=cls_head, **others)
         self.part_pooling = pooling
 
-    def extract_feat(
-        self, inputs: Tensor, stage: str = "backbone", **kwargs: object
-    ) -> tuple[Tensor, dict]:
+    def extract_feat(self, inputs: Tensor, stage: str = "backbone", **kwargs: object) -> tuple[Tensor, dict]:
         """Features at a stage.
 
         Args:

@@ -100,9 +100,7 @@ class TextConditionedHead(BaseHead):
         self.fc = nn.Linear(in_channels, num_classes)
         self.bank: TextBank | None = None
         if self.with_text:
-            self.loss_con = MODELS.build(
-                dict(loss_con or dict(type="MultiPositiveKLLoss", tau=0.1))
-            )
+            self.loss_con = MODELS.build(dict(loss_con or dict(type="MultiPositiveKLLoss", tau=0.1)))
             self.text_dim = text_dim
             # T_g and T_s share the global projection.
             self.text_projections = nn.ModuleDict(
@@ -149,15 +147,11 @@ class TextConditionedHead(BaseHead):
         if bank.note:
             print_log(f"text bank {self.text_bank_path}: {bank.note}", logger="current")
         self.bank = bank
-        self.text_vectors = torch.as_tensor(bank.vectors, dtype=torch.float32).to(
-            self.text_vectors.device
-        )
+        self.text_vectors = torch.as_tensor(bank.vectors, dtype=torch.float32).to(self.text_vectors.device)
         # Texts of one sign for one term; what the positives of a skeleton are.
         self._groups = np.asarray(bank.labels) * len(bank.term_names) + np.asarray(bank.terms)
 
-    def forward(
-        self, feats: Tensor | tuple[Tensor, Mapping[str, Tensor]], **kwargs: object
-    ) -> Tensor:
+    def forward(self, feats: Tensor | tuple[Tensor, Mapping[str, Tensor]], **kwargs: object) -> Tensor:
         """Class scores (B, num_classes) from the global feature (B, C); part features are not looked at."""
         pooled = feats[0] if isinstance(feats, tuple) else feats
         return self.fc(self.dropout(pooled))
@@ -207,11 +201,16 @@ class TextConditionedHead(BaseHead):
                 "TextConditionedHead: the samples carry no `text_rows`. Put LoadSignDescriptions into the training "
                 "pipeline and text_rows into PackActionInputs(algorithm_keys=('text_rows',))."
             )
-        return np.stack([np.asarray(sample.text_rows) for sample in data_samples])
+        rows = np.stack([np.asarray(sample.text_rows) for sample in data_samples])
+        if rows.shape[1] != len(self.bank.term_names) or rows.max() >= len(self.bank):
+            raise ValueError(
+                f"TextConditionedHead: text_rows of {rows.shape[1]} terms up to row {rows.max()} do not belong to "
+                f"text bank {self.text_bank_path} ({len(self.bank.term_names)} terms, {len(self.bank)} rows); "
+                "LoadSignDescriptions and the head have to name the same file."
+            )
+        return rows
 
-    def contrast(
-        self, pooled: Tensor, parts: Mapping[str, Tensor], rows: np.ndarray
-    ) -> dict[str, Tensor]:
+    def contrast(self, pooled: Tensor, parts: Mapping[str, Tensor], rows: np.ndarray) -> dict[str, Tensor]:
         """The contrastive loss over all terms (GSP-MC, L_multi), and each term's value for the log.
 
         Args:
@@ -222,10 +221,12 @@ class TextConditionedHead(BaseHead):
         names = (GLOBAL_TERM, *self.parts)
         projected = torch.stack(
             [
-                projection(pooled if name == GLOBAL_TERM else parts[name]).float()
+                projection(pooled if name == GLOBAL_TERM else parts[name])
                 for name, projection in self.text_projections.items()
             ]
         )  # (1 + P, B, D)
+        # Half precision ends here; float64 stays what it is.
+        projected = projected.to(torch.promote_types(projected.dtype, torch.float32))
         skeletons = dict(zip(names, gather_features(projected).unbind(0), strict=True))
         skeletons[SYNONYM_TERM] = skeletons[GLOBAL_TERM]
         rows = gather_rows(rows, projected.device)

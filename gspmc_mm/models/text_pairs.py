@@ -37,7 +37,7 @@ def pair_texts(
             each sign has its own copy, which is a negative of the others.
 
     Returns:
-        `(chosen, positives)`: (M,) rows of the bank, each once, in ascending order; (B, M) bool.
+        `(chosen, positives)`: (M,) rows of the bank, one for each text; (B, M) bool.
     """
     used = rows[rows >= 0]
     chosen = np.unique(used if candidates is None else np.concatenate([used, candidates]))
@@ -46,10 +46,12 @@ def pair_texts(
     own = np.where(has_text, groups[np.maximum(rows.max(axis=1, initial=-1), 0)], -1)
     positives = own[:, None] == groups[chosen][None, :]
     if by_text and len(chosen):
-        _, first, merged = np.unique(text_ids[chosen], return_index=True, return_inverse=True)
-        same_text = merged.reshape(-1)[:, None] == np.arange(len(first))[None, :]  # (M, distinct)
-        positives = positives.astype(np.int64) @ same_text > 0
+        sentences, first = np.unique(text_ids[chosen], return_index=True)
         chosen = chosen[first]
+        # A sign owns a sentence also when this batch drew another of its synonyms: ask the whole bank.
+        copies = np.flatnonzero(np.isin(text_ids, sentences))
+        same_text = text_ids[copies][:, None] == sentences[None, :]  # (copies, M)
+        positives = (own[:, None] == groups[copies][None, :]).astype(np.int64) @ same_text > 0
     return chosen, positives
 
 

@@ -263,6 +263,12 @@ class Layout:
         plain = (getattr(self, each.name) for each in fields(self))
         return type(self), tuple(dict(v) if isinstance(v, Mapping) else v for v in plain)
 
+    def __copy__(self) -> Layout:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Layout:
+        return self  # cannot change, and data pipelines copy every clip's dict deeply
+
     def __repr__(self) -> str:
         parts = " | ".join(f"{part} {len(joints)}" for part, joints in self.parts.items())
         return f"Layout({self.name!r}, {self.num_joints} joints: {parts})"
@@ -273,9 +279,7 @@ class Layout:
         object.__setattr__(self, name, value)  # the way of a frozen dataclass in __post_init__
 
     def _error(self, field_name: str, found: str, expected: str) -> LayoutError:
-        return LayoutError(
-            f"layout {self.name!r}, field {field_name!r}: found {found}; expected {expected}"
-        )
+        return LayoutError(f"layout {self.name!r}, field {field_name!r}: found {found}; expected {expected}")
 
     def _label(self, joint: int) -> str:
         return f"joint {joint} ({self.joint_names[joint]})"
@@ -522,9 +526,7 @@ def subset_fields(layout: Layout, joints: Sequence[int | str], name: str) -> dic
         "name": name,
         "joint_names": tuple(layout.joint_names[joint] for joint in local),
         "parts": parts,
-        "bones": tuple(
-            (local[child], local[parent]) for child, parent in _kept_bones(layout, local, swap)
-        ),
+        "bones": tuple((local[child], local[parent]) for child, parent in _kept_bones(layout, local, swap)),
         "extra_edges": _kept_edges(layout, local),
         # A joint whose partner is left out (a one-handed layout) stays itself in the mirror.
         "swap": tuple(local[swap.get(joint, joint)] for joint in local),
@@ -536,9 +538,7 @@ def subset_fields(layout: Layout, joints: Sequence[int | str], name: str) -> dic
     }
 
 
-def _kept_bones(
-    layout: Layout, local: Mapping[int, int], swap: Mapping[int, int]
-) -> list[tuple[int, int]]:
+def _kept_bones(layout: Layout, local: Mapping[int, int], swap: Mapping[int, int]) -> list[tuple[int, int]]:
     """(child, parent) of the kept joints, in the numbering of the full layout."""
     parents = layout.parents
     bones: list[tuple[int, int]] = []

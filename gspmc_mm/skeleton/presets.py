@@ -12,6 +12,7 @@ GSP-MC paper, which prints the sizes and not the indices: SAM-SLR's 27, MASA's 4
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
@@ -42,14 +43,19 @@ def _face(*edges: Edge) -> list[Edge]:
 
 def _chain(*points: int) -> list[Edge]:
     """Bones along a contour: each point hangs on the next."""
-    return list(zip(points[:-1], points[1:], strict=True))
+    return list(pairwise(points))
 
 
-_BODY_NAMES = (
-    "nose left_eye right_eye left_ear right_ear left_shoulder right_shoulder left_elbow "
-    "right_elbow left_wrist right_wrist left_hip right_hip left_knee right_knee left_ankle "
-    "right_ankle left_big_toe left_small_toe left_heel right_big_toe right_small_toe right_heel"
-).split()
+# fmt: off
+_BODY_NAMES = [
+    "nose", "left_eye", "right_eye", "left_ear", "right_ear",
+    "left_shoulder", "right_shoulder", "left_elbow", "right_elbow",
+    "left_wrist", "right_wrist", "left_hip", "right_hip",
+    "left_knee", "right_knee", "left_ankle", "right_ankle",
+    "left_big_toe", "left_small_toe", "left_heel",
+    "right_big_toe", "right_small_toe", "right_heel",
+]
+# fmt: on
 _HAND_NAMES = ["hand_root"] + [
     f"{finger}{knuckle}"
     for finger in ("thumb", "forefinger", "middle_finger", "ring_finger", "pinky_finger")
@@ -172,14 +178,20 @@ _SIGN87: dict[str, Any] = {
 }
 
 # Kinect v2 as in NTU RGB+D (Shahroudy et al. 2016), from 0; the data set's own numbers are one more.
+# fmt: off
+_NTU25_NAMES = [
+    "spine_base", "spine_middle", "neck", "head",
+    "left_shoulder", "left_elbow", "left_wrist", "left_hand",
+    "right_shoulder", "right_elbow", "right_wrist", "right_hand",
+    "left_hip", "left_knee", "left_ankle", "left_foot",
+    "right_hip", "right_knee", "right_ankle", "right_foot",
+    "spine_shoulder",
+    "left_hand_tip", "left_thumb", "right_hand_tip", "right_thumb",
+]
+# fmt: on
 _NTU25: dict[str, Any] = {
     "name": "ntu25",
-    "joint_names": (
-        "spine_base spine_middle neck head left_shoulder left_elbow left_wrist left_hand "
-        "right_shoulder right_elbow right_wrist right_hand left_hip left_knee left_ankle left_foot "
-        "right_hip right_knee right_ankle right_foot spine_shoulder left_hand_tip left_thumb "
-        "right_hand_tip right_thumb"
-    ).split(),
+    "joint_names": _NTU25_NAMES,
     "parts": {
         "head": [2, 3],
         "torso": [0, 1, 20],
@@ -231,6 +243,17 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             ),
             _choice("hands42", [*LEFT_HAND, *RIGHT_HAND]),
             _choice("hands20", _HANDS20_JOINTS),
+            # All five parts in few points, for a CPU: the upper body, tips and bases of the
+            # fingers, corners and middles of the lips, chin, brows and the tip of the nose.
+            _choice(
+                "sign39",
+                [
+                    *(0, *range(5, 11)),
+                    *_HANDS20_JOINTS,
+                    *(71, 74, 77, 80),
+                    *(31, 40, 42, 44, 45, 47, 49, 53),
+                ],
+            ),
             _choice("coco17", list(range(17))),
             _NTU25,
         )

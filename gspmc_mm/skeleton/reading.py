@@ -67,9 +67,7 @@ def get_layout(spec: str | os.PathLike[str] | Mapping[str, Any] | Layout) -> Lay
     ):
         return _from_file(Path(spec))
     if not isinstance(spec, str):
-        raise LayoutError(
-            f"a layout is named by a preset, a file, a mapping or a Layout; found {spec!r}"
-        )
+        raise LayoutError(f"a layout is named by a preset, a file, a mapping or a Layout; found {spec!r}")
     if spec not in PRESETS:
         raise LayoutError(
             f"unknown layout {spec!r}{suggest(spec, PRESETS)}; known: {', '.join(PRESETS)}; "
@@ -162,8 +160,7 @@ def _from_mapping(spec: Mapping[str, Any]) -> Layout:
     if spec.get("landmarks") is not None:
         landmarks = _mapped(name, "landmarks", spec["landmarks"])
         values["landmarks"] = {
-            role: _joint(name, f"landmarks.{role}", joint, names)
-            for role, joint in landmarks.items()
+            role: _joint(name, f"landmarks.{role}", joint, names) for role, joint in landmarks.items()
         }
     if spec.get("colors") is not None:
         colors = _mapped(name, "colors", spec["colors"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,92 +12,123 @@ from gspmc_mm.skeleton import Layout, LayoutError, resting_pose
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_MARGIN = 0.12  # around the points, in shares of the larger side of their box
-_INCHES = 9.0  # larger side of a figure made here
+_MARGIN = 0.06  # around the points, in shares of the larger side of their box
+_INCHES = 9.0  # larger side of the figures made here
+# Parts shown a second time where the picture as a whole leaves them less than this share of it.
+_ENLARGED = (("face", "mouth"), ("left_hand",))
+_SMALL = 0.2
 
 
 def draw_layout(layout: Layout, points: np.ndarray | None = None, ax: Axes | None = None) -> Axes:
-    """Draw the joints, bones (thick) and extra edges (thin) of a layout in the colours of its parts.
+    """Draw joints, bones (thick) and extra edges (thin) of a layout in the colours of its parts.
 
-    Without axes a figure is made (``ax.figure.savefig(...)``). In it parts that come out small, such
-    as the mouth and face of a signer drawn to the knees, are shown a second time, enlarged.
+    The root carries a ring. Without axes a figure is made (``ax.figure.savefig(...)``); beside the
+    signer it shows the face and the left hand enlarged, where the layout has them and they come out
+    small.
 
     Args:
         layout: What to draw.
-        points: (V, 2) coordinates in the image, y down; a joint at NaN is left out. By default the
-            resting pose.
+        points: (V, 2) coordinates in the image, y down; a joint that is not finite is left out. By
+            default the resting pose.
         ax: Matplotlib axes to draw into.
 
     Returns:
-        The axes.
+        The axes with the whole signer.
 
     Raises:
         LayoutError: If the points are not (V, 2), or none are given and the layout has no resting
             pose.
         ImportError: If matplotlib is not installed.
     """
-    points = resting_pose(layout) if points is None else np.asarray(points, dtype=float)
+    points = resting_pose(layout) if points is None else np.array(points, dtype=float)
     if points.shape != (layout.num_joints, 2):
         raise LayoutError(
             f"layout {layout.name!r} is drawn from points ({layout.num_joints}, 2); "
             f"found shape {points.shape}"
         )
-    seen = points[np.isfinite(points).all(axis=1)]
-    low, high = (seen.min(0), seen.max(0)) if len(seen) else (np.zeros(2), np.ones(2))
-    margin = _MARGIN * max(*(high - low), 1e-6)
-    low, high = low - margin, high + margin
+    points[~np.isfinite(points).all(axis=1)] = np.nan
+    box = _box(points)
+    limit = _SMALL * np.ptp(box, axis=0).max()
 
-    own_figure = ax is None
+    def is_small(parts: Iterable[str]) -> bool:
+        joints = [joint for part in parts for joint in layout.parts[part]]
+        return np.ptp(_box(points[joints]), axis=0).max() < limit
+
+    small = [part for part in layout.parts if is_small([part])]
+    groups = [[part for part in group if part in layout.parts] for group in _ENLARGED]
+    groups = [group for group in groups if group and is_small(group)]
+    panels: list[Axes] = []
     if ax is None:
-        from matplotlib.figure import Figure  # not pyplot: no window, no global state
+        ax, panels = _figure(np.ptp(box, axis=0), len(groups))
 
-        size = (high - low) / (high - low).max() * _INCHES
-        ax = Figure(figsize=(max(size[0], 5.0), size[1] + 1.0), layout="constrained").add_subplot()
-    _draw(ax, layout, points, low, high, size=1.0)
+    _draw_graph(ax, layout, points, box, thin=small)
     ax.set_title(f"{layout.name}: {layout.num_joints} joints", fontsize=13)
     handles = [
         ax.plot([], [], "o-", color=layout.colors[part], lw=2.5, label=f"{part} ({len(joints)})")[0]
         for part, joints in layout.parts.items()
     ]
-    ax.legend(
-        handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=3, frameon=False
-    )
-    if own_figure:
-        _enlarge_face(ax, layout, points, low, high)
+    ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=3, frameon=False)
+    for panel, group in zip(panels, groups, strict=False):
+        joints = [joint for part in group for joint in layout.parts[part]]
+        _draw_graph(panel, layout, points, _box(points[joints]), dots=34.0)
+        panel.set_title(", ".join(group) + " (enlarged)", fontsize=11)
     return ax
 
 
-def _draw(
-    ax: Axes, layout: Layout, points: np.ndarray, low: np.ndarray, high: np.ndarray, size: float
+def _box(points: np.ndarray) -> np.ndarray:
+    """(2, 2): lowest and highest x, y of the points with a margin; of nothing, the unit square."""
+    seen = points[~np.isnan(points[:, 0])]
+    if not len(seen):
+        return np.array([[0.0, 0.0], [1.0, 1.0]])
+    low, high = seen.min(axis=0), seen.max(axis=0)
+    margin = _MARGIN * max((high - low).max(), 1e-6)
+    return np.stack([low - margin, high + margin])
+
+
+def _figure(sides: np.ndarray, num_panels: int) -> tuple[Axes, list[Axes]]:
+    """A figure for a box with these sides: the axes of the whole and of the panels beside it."""
+    from matplotlib.figure import Figure  # not pyplot: opens no window, keeps no global state
+
+    width, height = sides / sides.max() * _INCHES
+    width = max(width, 5.0)
+    beside = min(height / max(num_panels, 1), 4.0) if num_panels else 0.0
+    figure = Figure(figsize=(width + beside, height + 1.0), layout="constrained", facecolor="white")
+    if not num_panels:
+        return figure.add_subplot(), []
+    grid = figure.add_gridspec(num_panels, 2, width_ratios=(width, beside))
+    whole = figure.add_subplot(grid[:, 0])
+    return whole, [figure.add_subplot(grid[row, 1]) for row in range(num_panels)]
+
+
+def _draw_graph(
+    ax: Axes,
+    layout: Layout,
+    points: np.ndarray,
+    box: np.ndarray,
+    dots: float = 20.0,
+    thin: Iterable[str] = (),
 ) -> None:
-    """The graph inside the box low..high; ``size`` scales lines and dots."""
+    """Draw the graph as far as it lies in the box; ``thin``: parts with thinner lines and dots."""
     from matplotlib.collections import LineCollection
 
+    thin = set(thin)
     colors = [layout.colors[part] for part in layout.part_of_joint]
-    for edges, width, alpha in (
-        (layout.extra_edges, 0.9, 0.75),
-        ([bone for bone in layout.bones if bone[0] != bone[1]], 2.2, 0.85),
-    ):
-        lines = [points[list(edge)] for edge in edges]
-        colors_of_edges = [colors[child] for child, _ in edges]
+    scale = np.array([0.6 if part in thin else 1.0 for part in layout.part_of_joint])
+    bones = [bone for bone in layout.bones if bone[0] != bone[1]]
+    for edges, width in ((layout.extra_edges, 1.0), (bones, 2.4)):
         ax.add_collection(
             LineCollection(
-                lines, colors=colors_of_edges, linewidths=width * size, alpha=alpha, zorder=1
+                [points[list(edge)] for edge in edges],
+                colors=[colors[child] for child, _ in edges],
+                linewidths=[width * scale[child] for child, _ in edges],
+                alpha=0.8,
+                capstyle="round",
+                zorder=1,
             )
         )
-    ax.scatter(*points.T, s=16 * size**2, c=colors, edgecolors="white", linewidths=0.5, zorder=2)
+    ax.scatter(*points.T, s=dots * scale, c=colors, edgecolors="white", linewidths=0.4, zorder=2)
     root = points[layout.root]
-    ax.scatter(*root, s=70 * size**2, facecolors="none", edgecolors="black", lw=1.0, zorder=3)
-    ax.set_xlim(low[0], high[0])
-    ax.set_ylim(high[1], low[1])  # y runs down, as in the image
-    ax.set_aspect("equal")
-    ax.set_xticks([])
-    ax.set_yticks([])
-    for spine in ax.spines.values():
-        spine.set_visible(False)
-
-
-def _enlarge_face(
-    ax: Axes, layout: Layout, points: np.ndarray, low: np.ndarray, high: np.ndarray
-) -> None:
-    pass
+    ax.scatter(*root, s=3.5 * dots, facecolors="none", edgecolors="black", linewidths=1, zorder=3)
+    (left, top), (right, bottom) = box
+    ax.set(xlim=(left, right), ylim=(bottom, top), aspect="equal", xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)

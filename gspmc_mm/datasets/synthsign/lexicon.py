@@ -91,7 +91,7 @@ _NEUTRAL = (
     "in the open space in front of the body",
     "in front of the body, away from it",
 )
-_BESIDE = ("beside the head", "in the air beside the head", "at the level of the head, beside it")
+_BESIDE = ("beside the head", "in the air beside the head", "at head height, beside the face")
 
 LOCATIONS = MappingProxyType(
     {
@@ -331,7 +331,7 @@ _FAMILIES = (
             "forehead",
             "near",
             ("forward", "up"),
-            _move("straight", "up"),
+            _move("straight", "forward"),
         ),
         {"handshape": ("spread", "bunch")},
     ),

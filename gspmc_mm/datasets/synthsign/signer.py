@@ -162,12 +162,20 @@ def back_and_forth(phase: np.ndarray, repeat: int) -> np.ndarray:
 
 def rotations(vectors: np.ndarray) -> np.ndarray:
     """Rotation matrices (..., 3, 3) of rotation vectors (..., 3) (Rodrigues)."""
-    angle = np.linalg.norm(vectors, axis=-1)[..., None, None]
+    x, y, z = vectors[..., 0], vectors[..., 1], vectors[..., 2]
+    angle = np.sqrt(x * x + y * y + z * z)
     safe = np.where(angle > 1e-12, angle, 1.0)
-    x, y, z = np.moveaxis(vectors / safe[..., 0], -1, 0)
-    zero = np.zeros_like(x)
-    cross = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=-1).reshape(*x.shape, 3, 3)
-    return np.eye(3) + np.sin(angle) * cross + (1.0 - np.cos(angle)) * (cross @ cross)
+    x, y, z = x / safe, y / safe, z / safe
+    cos, sin = np.cos(angle), np.sin(angle)
+    rest = 1.0 - cos
+    matrices = np.empty((*vectors.shape, 3))
+    matrices[..., 0, 0] = cos + rest * x * x
+    matrices[..., 1, 1] = cos + rest * y * y
+    matrices[..., 2, 2] = cos + rest * z * z
+    for row, column, symmetric, skew in ((0, 1, x * y, z), (2, 0, x * z, y), (1, 2, y * z, x)):
+        matrices[..., row, column] = rest * symmetric - sin * skew
+        matrices[..., column, row] = rest * symmetric + sin * skew
+    return matrices
 
 
 def rotation_vector(matrix: np.ndarray) -> np.ndarray:
@@ -189,11 +197,12 @@ def hand_frame(palm: np.ndarray, fingers: np.ndarray, tilt: float = 0.0) -> np.n
 
     ``tilt`` bends the fingers a little up and inwards, as a relaxed wrist does.
     """
-    w = palm / np.linalg.norm(palm)
+    w = palm / np.sqrt(palm @ palm)
     u = fingers + tilt * np.array([0.4, -0.8, 0.3])
     u = u - (u @ w) * w
-    u /= np.linalg.norm(u)
-    return np.stack([u, np.cross(w, u), w], axis=-1)
+    u = u / np.sqrt(u @ u)
+    v = (w[1] * u[2] - w[2] * u[1], w[2] * u[0] - w[0] * u[2], w[0] * u[1] - w[1] * u[0])
+    return np.array([u, v, w]).T
 
 
 def solve_elbow(
@@ -423,7 +432,7 @@ def _hand_angles(
     change = back_and_forth(timing.phase, sign.movement.repeat)
     if opposite:
         change = 1.0 - change
-    shape = start + change[:, None] * (end - start) + np.deg2rad(4.0) * draw
+    shape = start + change[:, None] * (end - start) + np.deg2rad(6.0) * draw
     firm = minimum_jerk(1.25 * timing.envelope) * (1.0 - profile.laxness)
     angles = relaxed + firm[:, None] * (shape - relaxed)
     if sign.movement.local == "wiggle":
@@ -496,15 +505,16 @@ def _head_turns(sign: Sign, profile: SignerProfile, timing: _Timing, draw: np.nd
 
 def _face(sign: Sign, profile: SignerProfile, timing: _Timing, draw: np.ndarray) -> np.ndarray:
     """Face points (T, 68, 3) before the head turns."""
-    face = np.broadcast_to(_FACE + profile.face_shape, (len(timing.phase), 68, 3)).copy()
     weight = minimum_jerk(1.4 * timing.envelope) * profile.expression
     drift = 0.10 * draw
+    base = _FACE + profile.face_shape
+    moving = []
     for table, action, idle, wander in (
         (_MOUTHS, sign.mouth, "open", abs(drift[0])),
         (_BROWS, sign.brows, "raised", drift[1]),
         (_EYES, sign.eyes, "narrowed", drift[2]),
     ):
-        face += wander * (table[idle] - _FACE)
+        base = base + wander * (table[idle] - _FACE)
         if action == "neutral":
             continue
         amount = weight
@@ -512,12 +522,15 @@ def _face(sign: Sign, profile: SignerProfile, timing: _Timing, draw: np.ndarray)
             amount = weight * 0.5 * (1.0 - np.cos(2.0 * np.pi * 2.0 * timing.phase))
         elif action == "closed":
             amount = np.minimum(weight * 1.6, 1.0)  # closed eyes are closed, however shy the signer
-        face += amount[:, None, None] * (table[action] - _FACE)
+        moving.append((amount, table[action] - _FACE))
     if sign.eyes != "closed":  # a blink of about a fifth of a second in some clips
         when = (draw[3] * 0.25 + 0.5) * timing.seconds[-1]
         blink = np.exp(-(((timing.seconds - when) / 0.07) ** 2)) * (draw[4] > 0.3)
-        face += blink[:, None, None] * (_EYES["closed"] - _FACE)
-    return face
+        moving.append((blink, _EYES["closed"] - _FACE))
+    # (T, actions) @ (actions, 68 * 3): all actions in one product
+    amounts = np.stack([amount for amount, _ in moving] + [np.ones_like(weight)], axis=1)
+    shapes = np.stack([shape for _, shape in moving] + [base]).reshape(-1, 68 * 3)
+    return (amounts @ shapes).reshape(-1, 68, 3)
 
 
 def _place(sign: Sign, profile: SignerProfile, head: np.ndarray) -> np.ndarray:
@@ -547,15 +560,15 @@ def body_motion(
     frames = len(timing.phase)
     sway = 0.012 * variation * np.sin(2.0 * np.pi * 0.3 * timing.seconds[:, None] + 3.0 * draw[8:11])
     head = _head_turns(sign, profile, timing, draw[11:17])
-    size = profile.amplitude * float(np.exp(0.10 * draw[17]))
-    turn = rotations(profile.turn + 0.09 * draw[18:21])
+    size = profile.amplitude * float(np.exp(0.18 * draw[17]))
+    turn = rotations(profile.turn + 0.15 * draw[18:21])
     touching = sign.contact != "near"
-    shift = (0.45 if touching else 1.0) * (profile.place_shift + 0.03 * draw[21:24])
+    shift = (0.45 if touching else 1.0) * (profile.place_shift + 0.05 * draw[21:24])
     fingers = draw[24:44]
 
     raised = timing.envelope[:, None] * np.array([0.0, -0.03, 0.0])
     still = np.broadcast_to(np.array([-0.5, 0.0, 0.0]), (frames, 3))
-    relaxed = np.broadcast_to(HANDSHAPES["relaxed"].angles() + np.deg2rad(4.0) * draw[44:64], (frames, 20))
+    relaxed = np.broadcast_to(HANDSHAPES["relaxed"].angles() + np.deg2rad(6.0) * draw[44:64], (frames, 20))
 
     # Left arm, as a right arm in the mirror.
     both = sign.hands in ("symmetric", "alternating")
@@ -571,14 +584,15 @@ def body_motion(
         left_target, left_mix, left_shoulder = path - contact, timing.envelope, still + raised
     elif sign.base is not None:
         left_turn = turn @ hand_frame(*(np.array(DIRECTIONS[d]) for d in sign.base.orientation), tilt=0.28)
-        base_angles = HANDSHAPES[sign.base.handshape].angles() + np.deg2rad(4.0) * draw[64:84]
+        base_angles = HANDSHAPES[sign.base.handshape].angles() + np.deg2rad(6.0) * draw[64:84]
         firm = (minimum_jerk(1.25 * timing.envelope) * (1.0 - profile.laxness))[:, None]
         left_angles = relaxed + firm * (base_angles - relaxed)
         left_target = np.broadcast_to(np.array([-0.20, 0.62 * profile.torso, 0.55]) + shift, (frames, 3))
         left_mix, left_local, left_shoulder = timing.envelope, None, still + raised
     else:
-        left_turn, left_angles, left_local = np.eye(3), relaxed, None
-        left_target, left_mix, left_shoulder = np.zeros((frames, 3)), np.zeros(frames), still
+        # The resting arm does not move (sway aside): one frame is computed and serves for all.
+        left_turn, left_angles, left_local = np.eye(3), relaxed[:1], None
+        left_target, left_mix, left_shoulder = np.zeros((1, 3)), np.zeros(1), still[:1]
     left_elbow, left_hand = _arm(
         profile,
         left_shoulder,
@@ -657,13 +671,16 @@ def project(points: np.ndarray, camera: Camera, tilt: np.ndarray | None = None) 
     ``tilt`` (3,) is added to pitch, yaw and roll of the camera (radians).
     """
     pitch, yaw, roll = np.array([camera.pitch, camera.yaw, camera.roll]) + (0.0 if tilt is None else tilt)
-    seen = points @ (rotations(np.array([-pitch, 0, 0])) @ rotations(np.array([0, yaw, 0]))).T
+    turn = rotations(np.array([-pitch, 0, 0])) @ rotations(np.array([0, yaw, 0]))
+    # One flat product of float32: an error of 1e-4 pixel, a quarter of the time.
+    seen = points.reshape(-1, 3).astype(np.float32) @ turn.T.astype(np.float32)
     width, height = camera.image_size
-    scale = camera.scale * height / (1.0 - np.minimum(seen[..., 2:], 2.0) / _CAMERA_DISTANCE)
-    flat = seen[..., :2] * scale
+    near = 1.0 - np.minimum(seen[:, 2:], 2.0) / _CAMERA_DISTANCE
     cos, sin = np.cos(roll), np.sin(roll)
-    flat = flat @ np.array([[cos, sin], [-sin, cos]])
-    return flat + np.array(camera.centre) * (width, height)
+    roll_and_scale = camera.scale * height * np.array([[cos, sin], [-sin, cos]], dtype=np.float32)
+    image = (seen[:, :2] / near) @ roll_and_scale
+    image += np.array([camera.centre[0] * width, camera.centre[1] * height], dtype=np.float32)
+    return image.reshape(*points.shape[:-1], 2)
 
 
 def _jitter_sizes() -> np.ndarray:
@@ -671,12 +688,14 @@ def _jitter_sizes() -> np.ndarray:
     sizes = np.full(NUM_POINTS, 0.010)
     sizes[11:23] = 0.03
     sizes[FACE] = 0.0045
-    sizes[LEFT_HAND] = sizes[RIGHT_HAND] = 0.011
-    sizes[[95, 99, 103, 107, 111, 116, 120, 124, 128, 132]] = 0.015
-    return sizes
+    sizes[LEFT_HAND] = sizes[RIGHT_HAND] = 0.009
+    sizes[[95, 99, 103, 107, 111, 116, 120, 124, 128, 132]] = 0.012
+    return sizes.astype(np.float32)
 
 
 _JITTER = _jitter_sizes()
+# Jitter added per shoulder width of movement between two frames: fingers blur most.
+_BLUR = np.where(np.arange(NUM_POINTS) >= 91, 0.10, 0.03).astype(np.float32)
 
 
 def observe(
@@ -700,14 +719,16 @@ def observe(
     """
     width, height = profile.camera.image_size
     unit = profile.camera.scale * height
+    clean = clean.astype(np.float32)
     frames = len(clean)
     level = noise * profile.noise
-    speed = np.zeros(clean.shape[:2])
-    speed[1:] = np.linalg.norm(np.diff(clean, axis=0), axis=-1) / unit
-    sigma = _JITTER + np.where(np.arange(NUM_POINTS) >= 91, 0.10, 0.03) * np.minimum(speed, 0.3)
-    white = rng.standard_normal((frames + 1, NUM_POINTS, 2))
+    speed = np.zeros(clean.shape[:2], dtype=np.float32)
+    step = np.diff(clean, axis=0)
+    speed[1:] = np.sqrt(np.square(step[..., 0]) + np.square(step[..., 1])) / unit
+    sigma = (_JITTER + _BLUR * np.minimum(speed, 0.3)) * np.float32(unit * level)
+    white = rng.standard_normal((frames + 1, NUM_POINTS, 2), dtype=np.float32)
     smooth = (white[1:] + 0.75 * white[:-1]) / 1.25
-    keypoint = clean + smooth * (sigma * unit * level)[..., None]
+    keypoint = clean + smooth * sigma[..., None]
     score = 0.93 - noise * (1.1 * np.minimum(speed, 0.35) + 0.05 * np.abs(white[1:, :, 0]))
     score[:, 91:] -= 0.04 * noise
     for hand in (LEFT_HAND, RIGHT_HAND):
@@ -722,10 +743,12 @@ def observe(
                 lost += rng.normal(0.0, 0.12 * unit, lost.shape)
                 score[begin:end, hand] = rng.uniform(0.03, 0.22, lost.shape[:2])
     gone = score == 0.0
-    outside = ((keypoint < 0) | (keypoint > (width - 1, height - 1))).any(axis=-1) & ~gone
-    score = np.where(outside, 0.02 + 0.10 * rng.random(score.shape), score)
+    x, y = keypoint[..., 0], keypoint[..., 1]
+    outside = ((x < 0) | (x > width - 1) | (y < 0) | (y > height - 1)) & ~gone
+    score = np.where(outside, 0.02 + 0.10 * rng.random(score.shape, dtype=np.float32), score)
     score = np.where(gone, 0.0, np.clip(score, 0.02, 1.0))
-    keypoint = np.clip(keypoint, 0.0, (width - 1.0, height - 1.0))
+    border = np.array([width - 1, height - 1], dtype=np.float32)
+    keypoint = np.clip(keypoint, np.float32(0.0), border)
     return keypoint.astype(np.float32), score.astype(np.float32)
 
 

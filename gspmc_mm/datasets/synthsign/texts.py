@@ -96,7 +96,7 @@ _MOUTH = MappingProxyType(
             "the lips form a small rounded opening",
             "with rounded lips",
         ),
-        "smile": ("the mouth smiles", "the lips stretch into a smile", "with a smile"),
+        "smile": ("the mouth smiles", "the lips stretch into a smile", "with a smiling mouth"),
         "pressed": (
             "the lips are pressed together",
             "the closed lips are pressed",
@@ -177,9 +177,14 @@ def _join(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
 
 
+def _with_article(phrase: str) -> str:
+    """'a fist', 'an L of thumb and index finger'."""
+    return f"{'an' if phrase.startswith('L ') or phrase[0] in 'aeiou' else 'a'} {phrase}"
+
+
 def shape_phrase(sign: Sign, wording: int) -> str:
     """The hand shape with its article; for a change 'a bunch ..., then a spread hand ...'."""
-    start, end = (f"a {HANDSHAPES[name].phrases[wording]}" for name in sign.handshape)
+    start, end = (_with_article(HANDSHAPES[name].phrases[wording]) for name in sign.handshape)
     if start == end:
         return start
     return f"{start}, {('then', 'which becomes', 'turning into')[wording]} {end},"
@@ -281,9 +286,9 @@ def _base_phrase(sign: Sign, wording: int) -> str:
     # The base is the left hand, so sides are those of the left hand.
     table = _FACING | {"in": _FACING_ONE["out"], "out": _FACING_ONE["in"]}
     facing = table[sign.base.orientation[0]][wording]
-    shape = HANDSHAPES[sign.base.handshape].phrases[wording]
+    shape = _with_article(HANDSHAPES[sign.base.handshape].phrases[wording])
     verb = ("is held still as", "rests as", "waits as")[wording]
-    return f"the left hand {verb} a {shape}, palm facing {facing}"
+    return f"the left hand {verb} {shape}, palm facing {facing}"
 
 
 def _with_others(text: str, sign: Sign, wording: int) -> str:

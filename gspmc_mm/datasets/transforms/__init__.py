@@ -8,7 +8,7 @@ score 0 and coordinates 0, and no step writes into the arrays that it was given.
 
 from gspmc_mm.datasets.transforms.affine import RandomPlanarAffine
 from gspmc_mm.datasets.transforms.keypoints import FillMissingKeypoints, SelectKeypoints
-from gspmc_mm.datasets.transforms.sampling import SampleSignFrames
+from gspmc_mm.datasets.transforms.sampling import SampleSignFrames, TrimToSigning
 from gspmc_mm.datasets.transforms.signer import MirrorSigner, NormalizeSigner
 from gspmc_mm.datasets.transforms.streams import SkeletonStream
 from gspmc_mm.datasets.transforms.texts import LoadSignDescriptions
@@ -22,4 +22,5 @@ __all__ = [
     "SampleSignFrames",
     "SelectKeypoints",
     "SkeletonStream",
+    "TrimToSigning",
 ]

@@ -9,6 +9,10 @@ import numpy as np
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 
+from gspmc_mm.datasets.transforms.hands import SIDES
+from gspmc_mm.datasets.transforms.keypoints import seen_points
+from gspmc_mm.skeleton import Layout
+
 MODES = ("uniform", "window")
 
 
@@ -29,6 +33,57 @@ def segment_frames(num_frames: int, clip_len: int, offsets: float | np.ndarray) 
     """
     position = (np.arange(clip_len) + offsets) * (num_frames / clip_len)
     return np.minimum(position.astype(np.int64), num_frames - 1)
+
+
+def signing_span(seen: np.ndarray, layout: Layout) -> tuple[int, int]:
+    """First frame, and the one behind the last, in which a hand is seen.
+
+    Args:
+        seen: bool (M, T, V).
+        layout: Layout of the V points; without hands every point counts.
+
+    Returns:
+        `(start, stop)`; the whole clip, (0, T), when no hand is seen at all.
+    """
+    hands = [joint for side in SIDES for joint in layout.parts.get(f"{side}_hand", ())]
+    shown = np.flatnonzero((seen[..., hands] if hands else seen).any(axis=(0, 2)))
+    return (int(shown[0]), int(shown[-1]) + 1) if len(shown) else (0, seen.shape[1])
+
+
+@TRANSFORMS.register_module()
+class TrimToSigning(BaseTransform):
+    """Cut off what comes before the first and after the last frame in which a hand is seen.
+
+    Recordings begin and end with the hands at rest, often out of the picture. Sampled over the whole recording,
+    the same sign lies at another place of the window in every clip.
+
+    Required Keys:
+
+        - keypoint (M, T, V, C)
+        - keypoint_score (optional) (M, T, V)
+        - layout
+
+    Modified Keys:
+
+        - keypoint
+        - keypoint_score
+        - total_frames
+    """
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Shorten `keypoint`, `keypoint_score` and `total_frames`."""
+        if "frame_inds" in results:
+            raise ValueError("TrimToSigning has to come before SampleSignFrames in the pipeline")
+        score = results.get("keypoint_score")
+        start, stop = signing_span(seen_points(results["keypoint"], score), results["layout"])
+        results["keypoint"] = results["keypoint"][:, start:stop]
+        if score is not None:
+            results["keypoint_score"] = score[:, start:stop]
+        results["total_frames"] = stop - start
+        return results
+
+    def __repr__(self) -> str:
+        return f"{self.__class__.__name__}()"
 
 
 @TRANSFORMS.register_module()

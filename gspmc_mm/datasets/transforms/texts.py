@@ -46,7 +46,8 @@ class LoadSignDescriptions(BaseTransform):
           others all rows of their term; K is the longest line of any sign.
 
     Args:
-        text_bank: Path of a text bank, or a TextBank.
+        text_bank: Path of a text bank, or a TextBank. None, as in the classifier-only baselines: no rows are
+            added; a config with texts names its bank through the dataset's `pipeline_overrides`.
         num_classes: Number of classes of the data, checked against the bank.
         classes: Class names of the data by label, checked against the bank.
 
@@ -57,10 +58,13 @@ class LoadSignDescriptions(BaseTransform):
 
     def __init__(
         self,
-        text_bank: str | os.PathLike | TextBank,
+        text_bank: str | os.PathLike | TextBank | None = None,
         num_classes: int | None = None,
         classes: Sequence[str] | None = None,
     ) -> None:
+        if text_bank is None:
+            self.text_bank, self.num_classes, self.term_names = None, None, ()
+            return
         if isinstance(text_bank, TextBank):
             bank, self.text_bank = text_bank, repr(text_bank)
         else:
@@ -94,6 +98,8 @@ class LoadSignDescriptions(BaseTransform):
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add `text_rows`."""
+        if self.text_bank is None:
+            return results
         label = int(results["label"])
         if not 0 <= label < self.num_classes:
             raise ValueError(

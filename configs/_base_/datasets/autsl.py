@@ -1,0 +1,76 @@
+# AUTSL: the official splits, 31 / 6 / 6 signers; 8 GPUs x 10 clips = 80, the batch of the paper.
+ann_file = "data/autsl/poses.arrow"
+train_split, val_split, test_split = "train", "val", "test"
+
+train_pipeline = [
+    dict(type="SelectKeypoints", layout="sign87"),
+    dict(type="FillMissingKeypoints", min_score=0.3, max_gap=5),
+    dict(type="NormalizeSigner", reference="shoulders"),
+    dict(type="RandomPlanarAffine", rotate=15, scale=0.1, shear=0.1, shift=0.1),
+    dict(type="SampleSignFrames", clip_len=64, mode="window", p_interval=(0.7, 1)),
+    dict(type="PoseDecode"),
+    dict(type="SkeletonStream", stream="j"),
+    dict(type="LoadSignDescriptions"),
+    dict(type="FormatGCNInput", num_person=1),
+    dict(
+        type="PackActionInputs",
+        meta_keys=("clip_id", "signer", "stream"),
+        algorithm_keys=("text_rows",),
+    ),
+]
+test_pipeline = [
+    dict(type="SelectKeypoints", layout="sign87"),
+    dict(type="FillMissingKeypoints", min_score=0.3, max_gap=5),
+    dict(type="NormalizeSigner", reference="shoulders"),
+    dict(type="SampleSignFrames", clip_len=64, mode="uniform", test_mode=True),
+    dict(type="PoseDecode"),
+    dict(type="SkeletonStream", stream="j"),
+    dict(type="FormatGCNInput", num_person=1),
+    dict(type="PackActionInputs", meta_keys=("clip_id", "signer", "stream")),
+]
+
+train_dataloader = dict(
+    batch_size=10,
+    num_workers=4,
+    worker_init_fn=dict(type="seed_worker"),
+    sampler=dict(type="DefaultSampler", shuffle=True),
+    drop_last=True,
+    pin_memory=True,
+    dataset=dict(
+        type="SignPoseDataset",
+        ann_file=ann_file,
+        split=train_split,
+        num_classes=226,
+        pipeline=train_pipeline,
+    ),
+)
+val_dataloader = dict(
+    batch_size=64,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type="DefaultSampler", shuffle=False),
+    dataset=dict(
+        type="SignPoseDataset",
+        ann_file=ann_file,
+        split=val_split,
+        num_classes=226,
+        pipeline=test_pipeline,
+        test_mode=True,
+    ),
+)
+test_dataloader = dict(
+    batch_size=64,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type="DefaultSampler", shuffle=False),
+    dataset=dict(
+        type="SignPoseDataset",
+        ann_file=ann_file,
+        split=test_split,
+        num_classes=226,
+        pipeline=test_pipeline,
+        test_mode=True,
+    ),
+)
+val_evaluator = dict(type="SignAccuracy")
+test_evaluator = dict(type="SignAccuracy")

@@ -1,0 +1,19 @@
+# The classifier-only baseline on WLASL-100 hands, sized for two CPU cores.
+_base_ = [
+    "_base_/default_runtime.py",
+    "_base_/models/part_ctrgcn.py",
+    "_base_/datasets/wlasl100.py",
+    "_base_/schedules/sgd_cosine_36e.py",
+]
+model = dict(
+    backbone=dict(
+        layout="hands20",
+        in_channels=7,  # joints, hand-local joints, velocity: 2 each; score
+        base_channels=32,
+        num_stages=6,
+        inflate_stages=(),
+        down_stages=(),
+    ),
+    cls_head=dict(num_classes=100, in_channels=32),
+)
+default_hooks = dict(checkpoint=dict(interval=6))

@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import logging
+
+import pytest
+import torch
+from mmaction.registry import MODELS
+from mmengine.runner import load_checkpoint
+
+from gspmc_mm.models import PartPooling
+from gspmc_mm.skeleton import get_layout
+
+LABELS = [0, 1, 4, 4]
+
+
+def config(bank_path=None, layout="sign87", backbone=None, pooling=True, **head):
+    backbone = backbone or {
+        "type": "PartCTRGCN",
+        "layout": layout,
+        "base_channels": 8,
+        "num_stages": 3,
+        "inflate_stages": (2,),
+        "down_stages": (3,),
+    }
+    return {
+        "type": "PartPooledGCNRecognizer",
+        "backbone": backbone,
+        **({"part_pooling": {"type": "PartPooling", "layout": layout}} if pooling else {}),
+        "cls_head": {
+            "type": "TextConditionedHead",
+            "num_classes": 6,
+            "in_channels": 16,
+            "text_dim": 16,
+            "text_bank": bank_path,
+            **head,
+        },
+    }
+
+
+def build(*args, **kwargs):
+    model = MODELS.build(config(*args, **kwargs))
+    model.init_weights()
+    return model
+
+
+def inputs(batch=4, clips=1, people=1, frames=6, joints=87):
+    return torch.randn(batch, clips, people, frames, joints, 3)
+
+
+def total(losses):
+    return sum(value for key, value in losses.items() if "loss" in key)
+
+
+def test_one_step_teaches_everything(bank, bank_path, make_samples):
+    model = build(bank_path)
+    model.backbone.blocks[0].graph.alpha.data.fill_(0.1)
+    losses = model(inputs(), make_samples(bank, LABELS), mode="loss")
+    total(losses).backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert torch.isfinite(parameter.grad).all(), name
+    assert model.cls_head.text_projections["left_hand"].weight.grad.abs().sum() > 0
+
+
+def test_part_terms_see_the_joints_of_their_part(bank, bank_path, make_samples):
+    model = build(bank_path).eval()
+    features = torch.randn(4, 1, 16, 3, 87, requires_grad=True)
+    model.extract_feat = lambda *_, **__: (features, {})
+    model(inputs(), make_samples(bank, LABELS), mode="loss")
+    pooled = PartPooling("sign87")(features)
+    mouth = list(get_layout("sign87").parts["mouth"])
+    torch.testing.assert_close(pooled["mouth"], features[..., mouth].mean(dim=(1, 3, 4)))
+
+
+def test_parse_losses_of_mmengine_adds_cls_and_con_only(bank, bank_path, make_samples):
+    model = build(bank_path)
+    losses = model(inputs(), make_samples(bank, LABELS), mode="loss")
+    loss, logged = model.parse_losses(losses)
+    assert loss.item() == pytest.approx((losses["loss_cls"] + losses["loss_con"]).item())
+    assert "con_left_hand" in logged
+
+
+def test_logits_with_and_without_texts_are_the_same_bits(bank_path, tmp_path, capsys, caplog):
+    trained = build(bank_path).eval()
+    with torch.no_grad():
+        for buffer in trained.buffers():
+            if buffer.dtype.is_floating_point and buffer.ndim == 1:
+                buffer.uniform_(0.5, 1.5)
+    path = tmp_path / "gspmc.pth"
+    torch.save({"state_dict": trained.state_dict(), "meta": {}}, path)
+    x = inputs(clips=2)
+    expected = trained(x, mode="tensor", stage="head")
+    capsys.readouterr()
+    caplog.set_level(logging.DEBUG)
+    for pooling in (True, False):
+        plain = build(pooling=pooling).eval()
+        # As the Runner loads it, and as torch does with strict=True.
+        for load in (
+            lambda model: load_checkpoint(model, str(path), map_location="cpu"),
+            lambda model: load_checkpoint(model, str(path), map_location="cpu", strict=True),
+            lambda model: model.load_state_dict(trained.state_dict(), strict=True),
+        ):
+            model = build(pooling=pooling).eval()
+            load(model)
+            assert torch.equal(model(x, mode="tensor", stage="head"), expected)
+        assert not torch.equal(plain(x, mode="tensor", stage="head"), expected)
+    said = (capsys.readouterr().out + caplog.text).lower()
+    assert "unexpected key" not in said
+    # The word would be there if a key were foreign.
+    torch.save({"state_dict": {**trained.state_dict(), "cls_head.fc.scale": torch.ones(1)}}, path)
+    load_checkpoint(build(), str(path), map_location="cpu")
+    assert "unexpected key" in (capsys.readouterr().out + caplog.text).lower()
+
+
+def test_text_state_is_left_in_the_callers_checkpoint(bank_path):
+    state = build(bank_path).state_dict()
+    before = list(state)
+    build().load_state_dict(state)
+    assert list(state) == before
+
+
+def test_inference_never_touches_parts_and_projections(bank_path, make_samples, tmp_path):
+    calls = []
+    model = build(bank_path).eval()
+    watched = {
+        "part pooling": model.part_pooling,
+        "contrastive loss": model.cls_head.loss_con,
+        **dict(model.cls_head.text_projections.items()),
+    }
+    for name, module in watched.items():
+        module.register_forward_hook(lambda *_, name=name: calls.append(name))
+    samples = model(inputs(), make_samples(None, LABELS), mode="predict")
+    model(inputs(), mode="tensor", stage="head")
+    model(inputs(), mode="tensor")
+    assert calls == []
+    assert samples[0].pred_score.shape == (6,)
+    # The counter works: training calls all of them.
+    from gspmc_mm.descriptions import TextBank
+
+    bank = TextBank.load(bank_path)
+    model(inputs(), make_samples(bank, LABELS), mode="loss")
+    assert set(calls) == set(watched)
+
+
+def test_several_clips_are_averaged_at_test(make_samples):
+    model = build().eval()
+    x = inputs(batch=2, clips=3)
+    samples = model(x, make_samples(None, [0, 1]), mode="predict")
+    for video in range(2):
+        each = [
+            model(x[video : video + 1, clip : clip + 1], mode="tensor", stage="head").softmax(1)[0]
+            for clip in range(3)
+        ]
+        torch.testing.assert_close(samples[video].pred_score, sum(each) / 3)
+
+
+def test_several_clips_in_training_are_refused(make_samples):
+    with pytest.raises(ValueError, match="num_clips=1"):
+        build()(inputs(clips=2), make_samples(None, LABELS), mode="loss")
+
+
+def test_stages():
+    model = build().eval()
+    x = inputs(batch=2, clips=3, people=2)
+    assert model(x, mode="tensor").shape == (6, 2, 16, 3, 87)
+    assert model(x, mode="tensor", stage="neck").shape == (6, 16)
+    assert model(x, mode="tensor", stage="head").shape == (6, 6)
+    with pytest.raises(ValueError, match="'tail'"):
+        model(x, mode="tensor", stage="tail")
+
+
+def test_same_seed_gives_gspmc_and_its_baseline_the_same_backbone(bank_path):
+    models = []
+    for bank in (bank_path, None):
+        torch.manual_seed(5)
+        models.append(build(bank))
+    with_text, without = (model.state_dict() for model in models)
+    assert all(torch.equal(with_text[key], value) for key, value in without.items() if "fc" not in key)
+
+
+def test_parts_of_the_head_come_from_the_pooling(make_bank, make_samples, tmp_path):
+    bank = make_bank(parts=("body", "left_hand", "right_hand"))
+    bank.save(tmp_path / "three.safetensors")
+    model = build(str(tmp_path / "three.safetensors"), layout="samslr27")
+    assert model.cls_head.parts == ("body", "left_hand", "right_hand")
+    losses = model(inputs(joints=27), make_samples(bank, LABELS), mode="loss")
+    assert "con_right_hand" in losses
+
+
+BACKBONES = {
+    "ST-GCN++": {
+        "type": "STGCN",
+        "gcn_adaptive": "init",
+        "gcn_with_res": True,
+        "tcn_type": "mstcn",
+    },
+    "AAGCN": {"type": "AAGCN"},
+}
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_mmactions_own_backbones_take_texts(name, make_bank, make_samples, tmp_path):
+    layout = get_layout("coco17")
+    bank = make_bank(parts=tuple(layout.parts))
+    path = str(tmp_path / "coco.safetensors")
+    bank.save(path)
+    backbone = {
+        **BACKBONES[name],
+        "graph_cfg": {"layout": layout.graph(), "mode": "spatial"},
+        "in_channels": 3,
+        "base_channels": 16,
+        "num_stages": 3,
+        "inflate_stages": [],
+        "down_stages": [3],
+    }
+    model = build(path, layout="coco17", backbone=backbone, in_channels=16)
+    x = inputs(people=2, frames=8, joints=17)
+    losses = model(x, make_samples(bank, LABELS), mode="loss")
+    total(losses).backward()
+    assert losses["con_body"] > 0
+    assert model.cls_head.text_projections["body"].weight.grad.abs().sum() > 0
+    model.eval()
+    samples = model(x, make_samples(None, LABELS), mode="predict")
+    assert samples[0].pred_score.sum().item() == pytest.approx(1, rel=1e-5)
