@@ -9,7 +9,7 @@ mmaction's models is touched.
 | `provide_missing_drn` | mmaction2 1.2.0 (PyPI wheel) | the wheel contains `mmaction/models/localizers/drn` |
 | `skip_vindlu` | mmaction2 1.2.0 + transformers >= 5 | mmaction imports with the current transformers |
 | `provide_missing_mmcv_ops` | mmcv-lite 2.1 with mmpose / mmdet | a full mmcv builds against current PyTorch |
-| `load_local_checkpoint` | mmengine 0.10.7 + torch >= 2.6 | mmengine loads its own checkpoints under weights_only |
+| `load_local_checkpoint` | mmengine 0.10.7 + torch >= 2.6 | its own checkpoints load under weights_only |
 | `load_http_checkpoint` | mmengine 0.10.7, which unpickles downloads unguarded | mmengine downloads under weights_only |
 | `PlainCheckpointHook` | mmengine 0.10.7 + torch >= 2.6 | mmengine saves only tensors and plain values |
 | `DeviceAwareDistributedDataParallel` | mmengine 0.10.7 without a GPU | mmengine drops `device_ids` on the CPU |

@@ -66,11 +66,12 @@ COMPONENTS: Mapping[str, tuple[str, ...]] = {
         "NormalizeSigner",
         "RandomPlanarAffine",
         "SampleSignFrames",
+        "TrimToSigning",
         "SkeletonStream",
         "LoadSignDescriptions",
     ),
     "METRICS": ("SignAccuracy",),
-    "HOOKS": ("PlainCheckpointHook",),
+    "HOOKS": ("PlainCheckpointHook", "EpochSeedHook"),
     "MODEL_WRAPPERS": ("DeviceAwareDistributedDataParallel",),
 }
 
@@ -164,12 +165,7 @@ def requirements_from_setup(path: Path) -> list[tuple[str, str]]:
     sections = {CORE: parser.get("options", "install_requires", fallback="")}
     if parser.has_section("options.extras_require"):
         sections.update(parser.items("options.extras_require"))
-    return [
-        (extra, line.strip())
-        for extra, text in sections.items()
-        for line in text.splitlines()
-        if line.strip()
-    ]
+    return [(extra, line.strip()) for extra, text in sections.items() for line in text.splitlines() if line.strip()]
 
 
 def read_requirements() -> tuple[list[tuple[str, str]], str]:
@@ -704,9 +700,7 @@ def _rows(report: Report) -> Iterator[tuple[str, list[str], list[list[str]]]]:
         first = package.extra != last
         last = package.extra
         state = f"{package.state}: {package.detail}" if package.detail else package.state
-        rows.append(
-            [package.extra if first else "", package.name, package.version or "-", package.wanted, state]
-        )
+        rows.append([package.extra if first else "", package.name, package.version or "-", package.wanted, state])
     yield "installed", ["extra", "package", "version", "wanted", ""], rows
     rows = []
     for check in report.checks:
@@ -736,9 +730,7 @@ def show_plain(report: Report) -> None:
         print(f"\n== {title}")
         widths = [max((len(row[column]) for row in rows), default=0) for column in range(len(rows[0]))]
         for row in rows:
-            print(
-                "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            )
+            print("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     for what, command in _advice(report):
         print(f"\n{what}\n  {command}")
     print(f"\n{_verdict(report)}")

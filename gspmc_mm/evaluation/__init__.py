@@ -12,7 +12,7 @@ from .predictions import (
     load_predictions,
     save_predictions,
 )
-from .provenance import config_hash, config_inputs, fingerprint, gather_provenance
+from .provenance import config_hash, config_inputs, fingerprint, gather_provenance, write_json
 
 __all__ = [
     "McNemar",
@@ -36,4 +36,5 @@ __all__ = [
     "save_predictions",
     "top_k_hits",
     "wilson_interval",
+    "write_json",
 ]

@@ -1,0 +1,1 @@
+"""From dictionaries and expert codings to descriptions of signs."""

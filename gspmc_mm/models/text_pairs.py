@@ -10,7 +10,6 @@ import numpy as np
 import torch
 import torch.distributed
 from torch import Tensor
-from torch.distributed.nn.functional import all_gather as differentiable_all_gather
 
 POSITIVES = ("label", "text")
 NEGATIVES = ("batch", "bank")
@@ -61,6 +60,22 @@ def distributed_world() -> int:
     return torch.distributed.get_world_size() if ready else 1
 
 
+class _AllGather(torch.autograd.Function):
+    """All ranks' tensors behind one another; its gradient is summed over the ranks that used it."""
+
+    @staticmethod
+    def forward(ctx: torch.autograd.function.FunctionCtx, features: Tensor) -> Tensor:
+        parts = [torch.empty_like(features) for _ in range(distributed_world())]
+        torch.distributed.all_gather(parts, features)
+        return torch.stack(parts)
+
+    @staticmethod
+    def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> Tensor:
+        gradient = gradient.contiguous()
+        torch.distributed.all_reduce(gradient)
+        return gradient[torch.distributed.get_rank()]
+
+
 def gather_features(features: Tensor) -> Tensor:
     """Features of all ranks, (..., B, D) -> (..., W * B, D), differentiable with the right scale.
 
@@ -70,7 +85,7 @@ def gather_features(features: Tensor) -> Tensor:
     """
     if distributed_world() == 1:
         return features
-    return torch.cat(differentiable_all_gather(features.contiguous()), dim=-2)
+    return torch.cat(_AllGather.apply(features.contiguous()).unbind(0), dim=-2)
 
 
 def gather_rows(rows: np.ndarray, device: torch.device) -> np.ndarray:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -54,22 +55,32 @@ def results(make_bank, make_rows, here, repository, tmp_path_factory):
         "OMP_NUM_THREADS": "1",
         "CUDA_VISIBLE_DEVICES": "",
     }
+    # Each to a file of its own: a full pipe would stop one rank while the other waits for it.
+    logs = [(folder / f"rank{rank}.log").open("w+") for rank in range(WORLD)]
     processes = [
         subprocess.Popen(
             [sys.executable, str(here / "gradient_worker.py"), str(rank), str(WORLD), str(folder)],
             env=environment,
-            stdout=subprocess.PIPE,
+            stdout=log,
             stderr=subprocess.STDOUT,
-            text=True,
         )
-        for rank in range(WORLD)
+        for rank, log in enumerate(logs)
     ]
+    give_up = time.monotonic() + 180
     try:
-        said = [process.communicate(timeout=240)[0] for process in processes]
+        # As soon as one has failed, the other waits for nobody.
+        while (codes := [process.poll() for process in processes]).count(None):
+            if any(codes) or time.monotonic() > give_up:
+                break
+            time.sleep(0.1)
     finally:
         for process in processes:
             process.kill()
-    assert [process.returncode for process in processes] == [0] * WORLD, "\n".join(said)
+            process.wait()
+        for log in logs:
+            log.close()
+    said = "\n".join((folder / f"rank{rank}.log").read_text()[-3000:] for rank in range(WORLD))
+    assert codes == [0] * WORLD, said
     results = json.loads((folder / "results.json").read_text())
     for name, figures in results.items():
         print(f"{name}: relative error {figures['whole']:.2e}, worst parameter {figures['worst']:.2e}")

@@ -15,19 +15,22 @@ from gspmc_mm.skeleton import LayoutError, get_layout, layout_names
 # ---- a slow block, written from the equations of the CTR-GCN paper ----
 
 
-def normalised(x, norm, training):
-    """Batch norm by its definition; (N, C, T, V)."""
+def normalised(x, norm, training, first=0):
+    """Batch norm by its definition; x (N, C, T, V) are the channels of the norm from `first` on."""
     out = []
-    for c in range(x.size(1)):
-        mean = x[:, c].mean() if training else norm.running_mean[c]
-        variance = ((x[:, c] - mean) ** 2).mean() if training else norm.running_var[c]
-        out.append((x[:, c] - mean) / (variance + norm.eps) ** 0.5 * norm.weight[c] + norm.bias[c])
+    for at in range(x.size(1)):
+        c = first + at
+        mean = x[:, at].mean() if training else norm.running_mean[c]
+        variance = ((x[:, at] - mean) ** 2).mean() if training else norm.running_var[c]
+        out.append((x[:, at] - mean) / (variance + norm.eps) ** 0.5 * norm.weight[c] + norm.bias[c])
     return torch.stack(out, dim=1)
 
 
 def pointwise(x, weight, bias, stride=1):
     """A 1x1 convolution; weight (C_out, C_in)."""
-    y = torch.einsum("oc,nctv->notv", weight, x) + bias[None, :, None, None]
+    y = torch.einsum("oc,nctv->notv", weight, x)
+    if bias is not None:
+        y = y + bias[None, :, None, None]
     return y[:, :, ::stride]
 
 
@@ -64,32 +67,29 @@ def slow_graph(x, graph, training):
 
 
 def slow_temporal(x, temporal, stride, dilations, training):
-    """Branches frame by frame: dilated 5x1, max-pooling 3x1, 1x1."""
-    t = x.size(2)
-    times = range(0, t, stride)
-    out = []
-    for branch, dilation in zip(temporal.branches, [*dilations, "pool", "1x1"], strict=True):
-        if dilation == "1x1":
-            convolution, norm = branch
-            y = pointwise(x, convolution.weight[:, :, 0, 0], convolution.bias, stride)
-            out.append(normalised(y, norm, training))
-            continue
-        entry, norm, last = branch[0], branch[1], branch[-1]
-        h = pointwise(x, entry.weight[:, :, 0, 0], entry.bias)
-        h = normalised(h, norm, training).clamp(min=0)
+    """Branch by branch and frame by frame: dilated 5x1, max-pooling 3x1, 1x1, each with norms of its own."""
+    t, first, out = x.size(2), 0, []
+    for number, kind in enumerate([*dilations, "pool", "1x1"]):
+        width = temporal.widths[number]
+        own = slice(first, first + width)
+        h = pointwise(x, temporal.entry.weight[own, :, 0, 0], None)
+        if kind != "1x1":
+            h = normalised(h, temporal.entry_norm, training, first).clamp(min=0)
         frames = []
-        for at in times:
-            if dilation == "pool":
-                frames.append(h[:, :, max(at - 1, 0) : at + 2].amax(dim=2))
-                continue
-            weight, bias = branch[3].weight[:, :, :, 0], branch[3].bias
-            frame = bias[None, :, None]
-            for k in range(weight.size(2)):
-                source = at + (k - weight.size(2) // 2) * dilation
-                if 0 <= source < t:
-                    frame = frame + torch.einsum("oc,ncv->nov", weight[:, :, k], h[:, :, source])
+        for at in range(0, t, stride):
+            if kind == "1x1":
+                frame = h[:, :, at]
+            elif kind == "pool":
+                frame = h[:, :, max(at - 1, 0) : at + 2].amax(dim=2)
+            else:
+                weight, frame = temporal.dilated[number].weight[:, :, :, 0], 0
+                for k in range(weight.size(2)):
+                    source = at + (k - weight.size(2) // 2) * kind
+                    if 0 <= source < t:
+                        frame = frame + torch.einsum("oc,ncv->nov", weight[:, :, k], h[:, :, source])
             frames.append(frame)
-        out.append(normalised(torch.stack(frames, dim=2), last, training))
+        out.append(normalised(torch.stack(frames, dim=2), temporal.norm, training, first))
+        first += width
     return torch.cat(out, dim=1)
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 
+import mmaction.engine  # noqa: F401  AAGCN's initialiser is registered there
 import pytest
 import torch
 from mmaction.registry import MODELS
