@@ -7,8 +7,15 @@ registers every component in mmaction's registries; a config only has to say
 
 __version__ = "0.1.0"
 
-from . import compat
+import sys
 
-compat.apply()  # before anything of mmaction's models is imported
+try:
+    from . import compat
 
-from . import datasets, evaluation, models  # noqa: E402, F401
+    compat.apply()  # before anything of mmaction's models is imported
+
+    from . import datasets, evaluation, models  # noqa: F401
+except ImportError:
+    # `python -m gspmc_mm.doctor` has to be able to say what is wrong with the installation.
+    if "gspmc_mm.doctor" not in sys.orig_argv:
+        raise

@@ -176,9 +176,7 @@ def load_local_checkpoint(filename: str, map_location: Any = None) -> dict:
     """
     path = Path(filename).expanduser()
     if not path.is_file():
-        raise FileNotFoundError(
-            f"checkpoint {path} does not exist; training writes its checkpoints to the work_dir."
-        )
+        raise FileNotFoundError(f"checkpoint {path} does not exist; training writes its checkpoints to the work_dir.")
     with _guarded(str(path), "Take an earlier one of the same work_dir."):
         return torch.load(path, map_location=map_location, weights_only=True)
 
@@ -303,9 +301,7 @@ class PlainCheckpointHook(Hook):
         """Give the message hub its buffers back."""
         hub = checkpoint.get("message_hub")
         if hub is not None:
-            hub["log_scalars"] = OrderedDict(
-                (key, _from_plain(value)) for key, value in hub["log_scalars"].items()
-            )
+            hub["log_scalars"] = OrderedDict((key, _from_plain(value)) for key, value in hub["log_scalars"].items())
 
 
 @MODEL_WRAPPERS.register_module()
@@ -346,6 +342,4 @@ def apply() -> None:
     provide_missing_mmcv_ops()
     # mmengine reads every local checkpoint through the scheme with the empty prefix.
     CheckpointLoader.register_scheme(prefixes="", loader=load_local_checkpoint, force=True)
-    CheckpointLoader.register_scheme(
-        prefixes=["http://", "https://"], loader=load_http_checkpoint, force=True
-    )
+    CheckpointLoader.register_scheme(prefixes=["http://", "https://"], loader=load_http_checkpoint, force=True)

@@ -240,9 +240,7 @@ def test_the_whole_examination_ends_well_here(capsys):
 
 def test_the_tables_show_every_package_and_command(capsys, monkeypatch):
     package = Package("gsp", "openai", ">=1.30", None, MISSING)
-    report = Report(
-        {"python": "3.11"}, [package], [Check("import", True, "fine")], [], {"gsp": "pip install x"}
-    )
+    report = Report({"python": "3.11"}, [package], [Check("import", True, "fine")], [], {"gsp": "pip install x"})
     monkeypatch.setattr(doctor, "examine", lambda: report)
     assert doctor.main([]) == 0
     out = capsys.readouterr().out

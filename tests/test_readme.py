@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import csv
 import hashlib
+import importlib.util
 import itertools
 import pickle
 import re
@@ -349,3 +350,26 @@ def test_the_figures_are_there_and_small():
         folder = ROOT / "docs" / "figures"
         assert (folder / f"{name}.svg").read_text(encoding="utf-8").lstrip().startswith("<?xml")
         assert (folder / f"{name}.png").stat().st_size < 200_000
+
+
+def test_the_drawing_of_the_rooms_follows_the_contract(tmp_path, monkeypatch):
+    script = ROOT / "docs" / "figures" / "make_figures.py"
+    specification = importlib.util.spec_from_file_location("make_figures", script)
+    figures = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(figures)
+    floors = figures.read_floors()
+    assert floors[0] == ["skeleton"]
+    level = {room: number for number, rooms in enumerate(floors) for room in rooms}
+    imports = figures.read_imports()
+    assert ("poses", "skeleton") in imports
+    assert ("models", "skeleton") in imports  # written as an absolute import, others as relative ones
+    assert all(level[user] > level[used] for user, used in imports)
+
+    contract = (ROOT / ".importlinter").read_text(encoding="utf-8")
+    (tmp_path / "contract").write_text(contract.replace("gspmc_mm.gsp |", ""), encoding="utf-8")
+    with pytest.raises(ValueError, match="gsp"):
+        figures.read_floors(tmp_path / "contract")
+
+    monkeypatch.setattr("sys.argv", ["make_figures.py", str(tmp_path), "--only", "rooms"])
+    figures.main()
+    assert sorted(path.name for path in tmp_path.glob("rooms.*")) == ["rooms.png", "rooms.svg"]

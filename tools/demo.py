@@ -55,9 +55,7 @@ def finish(process: subprocess.Popen, what: str, log: Path | None = None) -> Non
         return
     if log is not None:
         sys.stderr.write("\n".join(log.read_text(encoding="utf-8").splitlines()[-30:]) + "\n")
-    raise SystemExit(
-        f"{what} failed with exit status {process.returncode}" + (f"; all of it: {log}" if log else "")
-    )
+    raise SystemExit(f"{what} failed with exit status {process.returncode}" + (f"; all of it: {log}" if log else ""))
 
 
 def train(work_dir: Path, epochs: int, seed: int) -> float:
@@ -116,9 +114,7 @@ def update(progress: Progress, bar: int, folder: Path) -> None:
     progress.update(bar, completed=epoch, state=state)
 
 
-def report(
-    console: Console, predictions: Mapping[str, Predictions], work_dir: Path, seconds: float, seed: int
-) -> None:
+def report(console: Console, predictions: Mapping[str, Predictions], work_dir: Path, seconds: float, seed: int) -> None:
     """Print the table, draw the curves, write both with their provenance."""
     summaries = {title: accuracy_summary(run) for title, run in predictions.items()}
     table = Table(title="SYNTHETIC signs, test signers (95 % Wilson intervals)")
@@ -126,8 +122,7 @@ def report(
         table.add_column(column)
     for title, summary in summaries.items():
         cells = [
-            f"{summary[k]['value']:.3f}  [{summary[k]['low']:.3f}, {summary[k]['high']:.3f}]"
-            for k in ("top1", "top5")
+            f"{summary[k]['value']:.3f}  [{summary[k]['low']:.3f}, {summary[k]['high']:.3f}]" for k in ("top1", "top5")
         ]
         table.add_row(title, *cells, str(summary["clips"]), str(summary["signers"]))
     console.print(table)

@@ -35,9 +35,7 @@ def config_from_arguments(arguments: argparse.Namespace) -> Config:
         SystemExit: The file does not exist.
     """
     if not Path(arguments.config).is_file():
-        raise SystemExit(
-            f"config {arguments.config} does not exist; see configs/ for what there is"
-        )
+        raise SystemExit(f"config {arguments.config} does not exist; see configs/ for what there is")
     os.environ.setdefault("LOCAL_RANK", str(arguments.local_rank))
     cfg = Config.fromfile(arguments.config)
     if arguments.cfg_options:

@@ -40,9 +40,7 @@ def main() -> None:
         if arguments.dump.endswith(".npz"):
             signs = [entry for entry in evaluators if entry["type"] == "SignAccuracy"]
             if not signs:
-                raise SystemExit(
-                    "--dump FILE.npz needs SignAccuracy in the config's test_evaluator"
-                )
+                raise SystemExit("--dump FILE.npz needs SignAccuracy in the config's test_evaluator")
             signs[0]["dump"] = arguments.dump
         elif arguments.dump.endswith((".pkl", ".pickle")):
             evaluators.append(dict(type="DumpResults", out_file_path=arguments.dump))

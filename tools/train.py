@@ -13,9 +13,7 @@ def parse_arguments() -> argparse.Namespace:
     """The command line, the same as mmaction's tools/train.py."""
     parser = argparse.ArgumentParser(description="Train a recogniser.")
     parser.add_argument("config", help="config file")
-    parser.add_argument(
-        "--work-dir", help="where logs and checkpoints go; work_dirs/CONFIG by default"
-    )
+    parser.add_argument("--work-dir", help="where logs and checkpoints go; work_dirs/CONFIG by default")
     parser.add_argument(
         "--resume",
         nargs="?",
@@ -30,9 +28,7 @@ def parse_arguments() -> argparse.Namespace:
         help="scale the learning rate from the config's base batch size to the actual one",
     )
     parser.add_argument("--seed", type=int, help="random seed; the config's, or 0, by default")
-    parser.add_argument(
-        "--deterministic", action="store_true", help="deterministic algorithms only"
-    )
+    parser.add_argument("--deterministic", action="store_true", help="deterministic algorithms only")
     parser.add_argument(
         "--cfg-options",
         nargs="+",

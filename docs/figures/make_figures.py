@@ -232,9 +232,7 @@ def draw_person(ax: Axes, x: float, y: float, height: float) -> None:
     for side in (-1, 1):
         arm = np.array([[2.5, 4.5], [3.7, 2.2], [4.0, 5.6]]) * (side, 1) * unit + (x, y + 0.4)
         ax.plot(*arm.T, color=cloth, lw=4, solid_capstyle="round", solid_joinstyle="round", zorder=HIGH + 1)
-        ax.add_patch(
-            Circle(tuple(arm[-1] + (0, 0.7 * unit)), 0.85 * unit, fc=skin, ec="none", zorder=HIGH + 1)
-        )
+        ax.add_patch(Circle(tuple(arm[-1] + (0, 0.7 * unit)), 0.85 * unit, fc=skin, ec="none", zorder=HIGH + 1))
 
 
 def draw_method_parts(ax: Axes) -> None:

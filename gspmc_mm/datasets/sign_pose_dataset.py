@@ -14,6 +14,7 @@ from mmaction.registry import DATASETS, TRANSFORMS
 from mmengine.dataset import force_full_init
 from mmengine.utils import is_abs
 
+from gspmc_mm.datasets.transforms import LoadSignDescriptions
 from gspmc_mm.poses import PoseStore, read_mmaction_pickle
 from gspmc_mm.skeleton import Layout, get_layout
 
@@ -119,7 +120,7 @@ class PickleSource:
         if not isinstance(path, (str, os.PathLike)):
             raise PoseDataError(
                 f"{_show(path)}: several pickles at once are not read; import them into a pose "
-                "store with tools/data/import_poses.py, or join datasets with ConcatDataset"
+                "store with gspmc_mm.poses.import_mmaction_pickle, or join datasets with ConcatDataset"
             )
         self.path = _show(path)
         # What an annotation has to have, and that splits name clips of the file, is checked there.
@@ -169,14 +170,13 @@ class PickleSource:
                 )
             if not (np.isfinite(keypoint).all() and (score is None or np.isfinite(score).all())):
                 raise PoseDataError(
-                    f"{name} holds NaN or infinite values; mark missing points by coordinates 0 "
-                    "and score 0"
+                    f"{name} holds NaN or infinite values; mark missing points by coordinates 0 and score 0"
                 )
 
     def read(self, row: int) -> dict[str, Any]:
         """The clip in a row; three coordinates without scores: a point off the origin has 1."""
         annotation = self._annotations[row]
-        keypoint = np.asarray(annotation["keypoint"], dtype=np.float32)
+        keypoint = np.array(annotation["keypoint"], dtype=np.float32)
         score = annotation.get("keypoint_score")
         if score is None:
             score = np.any(keypoint != 0, axis=-1)
@@ -184,7 +184,7 @@ class PickleSource:
         shape = annotation.get("img_shape", annotation.get("original_shape"))
         return {
             "keypoint": keypoint,
-            "keypoint_score": np.asarray(score, dtype=np.float32),
+            "keypoint_score": np.array(score, dtype=np.float32),
             "total_frames": keypoint.shape[1],
             "label": int(annotation["label"]),
             "clip_id": clip_id,
@@ -211,8 +211,7 @@ def override_steps(
             f"{[name for name in types if name]}"
         )
     return [
-        {**step, **overrides[name]} if name in overrides else step
-        for name, step in zip(types, pipeline, strict=True)
+        {**step, **overrides[name]} if name in overrides else step for name, step in zip(types, pipeline, strict=True)
     ]
 
 
@@ -283,9 +282,7 @@ class SignPoseDataset(BaseActionDataset):
         metainfo = dict(metainfo or {})
         if classes is not None:
             if "classes" in metainfo and list(metainfo["classes"]) != list(classes):
-                raise PoseDataError(
-                    "SignPoseDataset: `classes` and `metainfo['classes']` differ; give one of them"
-                )
+                raise PoseDataError("SignPoseDataset: `classes` and `metainfo['classes']` differ; give one of them")
             metainfo["classes"] = classes
         # Built here because mmengine builds pipelines in its own registry, which does not find
         # mmaction's transforms unless a default scope is set (a notebook sets none).
@@ -317,8 +314,7 @@ class SignPoseDataset(BaseActionDataset):
             return
         root = self.data_root or ""
         self.ann_file = [
-            os.fspath(path) if is_abs(os.fspath(path)) else os.path.join(root, path)
-            for path in self.ann_file
+            os.fspath(path) if is_abs(os.fspath(path)) else os.path.join(root, path) for path in self.ann_file
         ]
 
     def full_init(self) -> None:
@@ -330,6 +326,9 @@ class SignPoseDataset(BaseActionDataset):
         classes = self._agree_on_classes(self._source)
         self._check_labels(self._source, rows)
         self._source.check(rows)
+        for step in self.pipeline.transforms:
+            if isinstance(step, LoadSignDescriptions):
+                step.check_classes(self.num_classes, classes)
         if classes is not None:
             self._metainfo["classes"] = classes
         self._metainfo.setdefault("layout", self._source.layout.name)
@@ -352,9 +351,7 @@ class SignPoseDataset(BaseActionDataset):
             rows = np.unique(np.concatenate(parts)) if len(parts) > 1 else parts[0]
         if not len(rows):
             what = f"split {' + '.join(names)!r} is empty" if names else "there are no clips inside"
-            raise PoseDataError(
-                f"{source.path}: {what}; choose another split or build the file again"
-            )
+            raise PoseDataError(f"{source.path}: {what}; choose another split or build the file again")
         return rows
 
     def _agree_on_classes(self, source: PoseSource) -> tuple[str, ...] | None:
@@ -439,8 +436,7 @@ class SignPoseDataset(BaseActionDataset):
     def load_data_list(self) -> list[dict[str, Any]]:
         """Clip id and label of every clip, for tools that list a dataset. It loads no poses."""
         return [
-            {"clip_id": self._source.clip_id(int(row)), "label": int(self._source.labels[row])}
-            for row in self._rows
+            {"clip_id": self._source.clip_id(int(row)), "label": int(self._source.labels[row])} for row in self._rows
         ]
 
     @force_full_init
@@ -479,7 +475,7 @@ def open_source(path: AnnFile, layout: Layout | None = None) -> StoreSource | Pi
             raise FileNotFoundError(
                 f"pose file {os.fspath(name)!r} does not exist. Build it with the tool of its data "
                 "set (tools/data/synthsign.py, slr500.py, autsl.py or wlasl.py, see --help) or "
-                "turn an mmaction pickle into a store with tools/data/import_poses.py"
+                "turn an mmaction pickle into a store with gspmc_mm.poses.import_mmaction_pickle"
             )
     if Path(paths[0]).suffix.lower() in PICKLE_SUFFIXES:
         return PickleSource(path, layout)

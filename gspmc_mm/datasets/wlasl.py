@@ -297,8 +297,7 @@ def order_hands(
     """
     if hands.shape[1:] != (2, HAND_POINTS, 3) or seen.shape != hands.shape[:2]:
         raise ValueError(
-            f"hands {hands.shape} and seen {seen.shape} do not fit; "
-            f"expected (T, 2, {HAND_POINTS}, 3) and (T, 2)"
+            f"hands {hands.shape} and seen {seen.shape} do not fit; expected (T, 2, {HAND_POINTS}, 3) and (T, 2)"
         )
     points = hands[..., :2] / _palm_length(hands, seen)
     # price[side][t, slot] of calling that hand left (side 0) or right (side 1)
@@ -400,8 +399,7 @@ def read_wlasl(source: str | os.PathLike[str]) -> WlaslData:
     for name in (LANDMARK_FILE, SPLIT_FILE):
         if not (folder / name).is_file():
             raise FileNotFoundError(
-                f"{folder / name} does not exist; --source names the folder with {LANDMARK_FILE} "
-                f"and {SPLIT_FILE}"
+                f"{folder / name} does not exist; --source names the folder with {LANDMARK_FILE} and {SPLIT_FILE}"
             )
     path = folder / LANDMARK_FILE
     with np.load(path, allow_pickle=False) as archive:
@@ -443,8 +441,7 @@ def _check_arrays(arrays: Mapping[str, np.ndarray], path: Path) -> None:
     keypoint, offset = arrays["keypoint"], arrays["offset"]
     if keypoint.dtype != np.int16 or keypoint.shape[1:] != (2, HAND_POINTS, 3):
         raise WlaslError(
-            f"{path}: keypoint is {keypoint.dtype} {keypoint.shape}; "
-            f"expected int16 (frames, 2, {HAND_POINTS}, 3)"
+            f"{path}: keypoint is {keypoint.dtype} {keypoint.shape}; expected int16 (frames, 2, {HAND_POINTS}, 3)"
         )
     if offset.ndim != 1 or len(offset) < 2 or offset[0] != 0 or offset[-1] != len(keypoint):
         raise WlaslError(f"{path}: offset has to run from 0 to the {len(keypoint)} frames")
@@ -463,8 +460,7 @@ def _check_clips(data: WlaslData, path: Path) -> None:
     for clip, label in zip(data.clip_ids, data.labels.tolist(), strict=True):
         if not 0 <= label < len(data.classes):
             raise WlaslError(
-                f"{path}: clip {clip!r} has the label {label}, but class_names names "
-                f"{len(data.classes)} signs"
+                f"{path}: clip {clip!r} has the label {label}, but class_names names {len(data.classes)} signs"
             )
     empty = np.flatnonzero(np.diff(data.offset) <= 0)
     if len(empty):
@@ -512,8 +508,7 @@ def _check_splits(data: WlaslData, copies: set[str], path: Path) -> None:
         for signer in sorted({signer_of[clip] for clip in clips}):
             if signer in home:
                 raise WlaslError(
-                    f"{path}: signer {signer} is in {home[signer]} and in {name}; folds hold out "
-                    "whole signers"
+                    f"{path}: signer {signer} is in {home[signer]} and in {name}; folds hold out whole signers"
                 )
             home[signer] = name
 
@@ -557,9 +552,7 @@ def split_clips(data: WlaslData, val_share: float = 0.2, seed: int = 0) -> dict[
     splits = {f"official_{name}": clips for name, clips in data.official.items()}
     for k, test in enumerate(data.folds):
         train = tuple(clip for j, fold in enumerate(data.folds) if j != k for clip in fold)
-        held = hold_out_signers(
-            [signer_of[clip] for clip in train], val_share, np.random.default_rng([seed, k])
-        )
+        held = hold_out_signers([signer_of[clip] for clip in train], val_share, np.random.default_rng([seed, k]))
         splits[f"fold{k}_train"] = train
         splits[f"fold{k}_test"] = test
         splits[f"fold{k}_fit"] = tuple(clip for clip in train if signer_of[clip] not in held)

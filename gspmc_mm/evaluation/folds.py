@@ -202,28 +202,17 @@ def fold_report(
         for k in TOPK:
             summaries = [entry["pooled"][f"top{k}"] for entry in per_seed.values()]
             over_seeds[f"top{k}"] = mean_and_deviation(entry["value"] for entry in summaries)
-            over_seeds[f"top{k}_per_class"] = mean_and_deviation(
-                entry["per_class"] for entry in summaries
-            )
+            over_seeds[f"top{k}_per_class"] = mean_and_deviation(entry["per_class"] for entry in summaries)
         variants[name] = {"seeds": per_seed, "over_seeds": over_seeds}
     comparisons = []
     for first, second in itertools.combinations(runs, 2):
         if set(runs[first]) != set(runs[second]):
             raise PredictionsError(
-                f"{first} has seeds {sorted(runs[first])}, {second} {sorted(runs[second])}: "
-                "pairs need the same"
+                f"{first} has seeds {sorted(runs[first])}, {second} {sorted(runs[second])}: pairs need the same"
             )
-        seeds = {
-            str(seed): compare_pair(pooled[first][seed], pooled[second][seed])
-            for seed in runs[first]
-        }
-        over_seeds = {
-            f"top{k}": mean_and_deviation(e[f"top{k}"]["difference"] for e in seeds.values())
-            for k in TOPK
-        }
-        comparisons.append(
-            {"first": first, "second": second, "seeds": seeds, "over_seeds": over_seeds}
-        )
+        seeds = {str(seed): compare_pair(pooled[first][seed], pooled[second][seed]) for seed in runs[first]}
+        over_seeds = {f"top{k}": mean_and_deviation(e[f"top{k}"]["difference"] for e in seeds.values()) for k in TOPK}
+        comparisons.append({"first": first, "second": second, "seeds": seeds, "over_seeds": over_seeds})
     return {"variants": variants, "comparisons": comparisons}, pooled
 
 

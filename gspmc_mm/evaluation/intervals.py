@@ -78,9 +78,7 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> McNemar:
     """
     first, second = np.asarray(first), np.asarray(second)
     if first.ndim != 1 or first.shape != second.shape or first.size == 0:
-        raise ValueError(
-            f"expected two vectors of hits of one length, found {first.shape} and {second.shape}"
-        )
+        raise ValueError(f"expected two vectors of hits of one length, found {first.shape} and {second.shape}")
     if first.dtype != np.bool_ or second.dtype != np.bool_:
         raise ValueError(f"hits are bool, found {first.dtype} and {second.dtype}")
     only_first = int((first & ~second).sum())

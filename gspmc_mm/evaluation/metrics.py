@@ -74,8 +74,7 @@ class SignAccuracy(BaseMetric):
             label = torch.as_tensor(sample["gt_label"]).reshape(-1)
             if label.numel() != 1:
                 raise ValueError(
-                    f"clip {name}: one label per clip, found {label.numel()} (multi-label data "
-                    "needs another metric)"
+                    f"clip {name}: one label per clip, found {label.numel()} (multi-label data needs another metric)"
                 )
             self.results.append(
                 {
@@ -96,9 +95,7 @@ class SignAccuracy(BaseMetric):
             `top{k}` for every k, then `top{k}_per_class`.
         """
         if not results:
-            raise ValueError(
-                "no clip was evaluated: is the split named in the test or val dataloader empty?"
-            )
+            raise ValueError("no clip was evaluated: is the split named in the test or val dataloader empty?")
         scores = np.stack([result["scores"] for result in results])
         labels = np.asarray([result["label"] for result in results], dtype=np.int64)
         names = [

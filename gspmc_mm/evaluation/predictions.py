@@ -94,9 +94,7 @@ class Predictions:
         outside = (self.label < 0) | (self.label >= classes)
         if outside.any():
             i = int(np.flatnonzero(outside)[0])
-            raise PredictionsError(
-                f"clip {self.clip_id[i]} has label {self.label[i]}, the model has {classes} classes"
-            )
+            raise PredictionsError(f"clip {self.clip_id[i]} has label {self.label[i]}, the model has {classes} classes")
         try:
             check_scores(self.scores, self.clip_id.tolist())
         except ValueError as error:
@@ -171,9 +169,7 @@ def load_predictions(path: str | os.PathLike[str]) -> Predictions:
     try:
         data = np.load(path, allow_pickle=False)
         if not isinstance(data, np.lib.npyio.NpzFile):
-            raise PredictionsError(
-                f"{path} is no readable .npz but a single array: not predictions"
-            )
+            raise PredictionsError(f"{path} is no readable .npz but a single array: not predictions")
         with data:
             missing = [name for name in _ARRAYS if name not in data.files]
             if missing:
@@ -183,9 +179,7 @@ def load_predictions(path: str | os.PathLike[str]) -> Predictions:
     except PredictionsError:
         raise
     except (zipfile.BadZipFile, OSError, ValueError, EOFError, AttributeError) as error:
-        raise PredictionsError(
-            f"{path} is no readable predictions file (.npz without pickle): {error}"
-        ) from error
+        raise PredictionsError(f"{path} is no readable predictions file (.npz without pickle): {error}") from error
     try:
         return Predictions(
             clip_id=arrays["clip_id"],
@@ -238,8 +232,7 @@ def align(runs: Mapping[str, Predictions]) -> dict[str, Predictions]:
         if differ.size:
             i = int(differ[0])
             raise PredictionsError(
-                f"clip {first.clip_id[i]} has label {first.label[i]} in {names[0]} and "
-                f"{other.label[i]} in {name}"
+                f"clip {first.clip_id[i]} has label {first.label[i]} in {names[0]} and {other.label[i]} in {name}"
             )
         if first.num_classes != other.num_classes or (
             first.classes and other.classes and first.classes != other.classes

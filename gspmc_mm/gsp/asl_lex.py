@@ -281,9 +281,7 @@ def read_asl_lex(source: str | os.PathLike[str]) -> AslLex:
     if path.is_dir():
         path = path / DATA_FILE
     if not path.is_file():
-        raise FileNotFoundError(
-            f"{path} does not exist; --source names the folder with {DATA_FILE} of ASL-LEX 2.0"
-        )
+        raise FileNotFoundError(f"{path} does not exist; --source names the folder with {DATA_FILE} of ASL-LEX 2.0")
     content = path.read_bytes()
     try:
         lines = content.decode("utf-8-sig").splitlines(keepends=True)
@@ -467,8 +465,7 @@ def describe_sign(label: int, gloss: str, match: Match) -> SignDescription:
     units = match.entry.morphemes
     primary = _chain([_primary(unit) for unit in units])
     wordings = [
-        _chain([frame(unit) for unit in units])
-        for frame in (_shape_first, _place_first, _movement_first, _short)
+        _chain([frame(unit) for unit in units]) for frame in (_shape_first, _place_first, _movement_first, _short)
     ]
     # two frames may come out alike where little is coded
     synonyms = tuple(text for text in dict.fromkeys(wordings) if text != primary)

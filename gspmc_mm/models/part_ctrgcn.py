@@ -23,9 +23,7 @@ from torch import Tensor, nn
 from gspmc_mm.skeleton import get_layout
 
 
-def refined_topology(
-    query: Tensor, key: Tensor, weight: Tensor, bias: Tensor, shared: Tensor, alpha: Tensor
-) -> Tensor:
+def refined_topology(query: Tensor, key: Tensor, weight: Tensor, bias: Tensor, shared: Tensor, alpha: Tensor) -> Tensor:
     """Topology of every channel: shared + alpha (weight . tanh(query_u - key_v) + bias) (CTR-GCN, eq. 5 to 7).
 
     alpha is folded into the small tensors, so that one product and one sum over V x V remain.
@@ -178,9 +176,7 @@ class MultiScaleTemporalConv(nn.Module):
         branches = len(dilations) + 2
         width = out_channels // branches
         if width == 0:
-            raise ValueError(
-                f"{branches} temporal branches need at least {branches} channels, got {out_channels}."
-            )
+            raise ValueError(f"{branches} temporal branches need at least {branches} channels, got {out_channels}.")
         self.widths = [out_channels - width * (branches - 1)] + [width] * (branches - 1)
         self.stride = stride
         # No biases: a norm follows every convolution.

@@ -37,9 +37,7 @@ class PartPooling(nn.Module):
         self.parts = tuple(parts if parts is not None else layout.parts)
         unknown = [part for part in self.parts if part not in layout.parts]
         if unknown:
-            raise ValueError(
-                f"PartPooling: layout {layout.name} has the parts {list(layout.parts)}, not {unknown}."
-            )
+            raise ValueError(f"PartPooling: layout {layout.name} has the parts {list(layout.parts)}, not {unknown}.")
         matrix = part_matrix([layout.parts[part] for part in self.parts], layout.num_joints)
         self.register_buffer("matrix", matrix, persistent=False)
 

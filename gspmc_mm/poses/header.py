@@ -75,16 +75,13 @@ class StoreHeader(BaseModel):
                 values["layout"] = given.name
             else:
                 values["layout"] = given.to_dict()
-        elif isinstance(given, Layout) or (
-            isinstance(given, (str, os.PathLike)) and str(given) not in layout_names()
-        ):
+        elif isinstance(given, Layout) or (isinstance(given, (str, os.PathLike)) and str(given) not in layout_names()):
             values["layout"] = layout.to_dict()
         if values.get("num_joints") is None:
             values["num_joints"] = layout.num_joints
         if values["num_joints"] != layout.num_joints:
             raise ValueError(
-                f"num_joints is {values['num_joints']}, but the layout {layout.name!r} has "
-                f"{layout.num_joints} points"
+                f"num_joints is {values['num_joints']}, but the layout {layout.name!r} has {layout.num_joints} points"
             )
         return values
 
@@ -133,8 +130,7 @@ class StoreHeader(BaseModel):
             return cls.model_validate_json(text)
         except ValidationError as error:
             problems = "; ".join(
-                f"{'.'.join(map(str, problem['loc'])) or 'header'}: {problem['msg']}"
-                for problem in error.errors()
+                f"{'.'.join(map(str, problem['loc'])) or 'header'}: {problem['msg']}" for problem in error.errors()
             )
             raise PoseStoreError(f"{source}: the header is not valid: {problems}") from error
 

@@ -57,8 +57,7 @@ def read_mmaction_pickle(path: str | os.PathLike[str]) -> dict[str, Any]:
         annotations, split = content, None
     if not isinstance(annotations, (list, tuple)) or not annotations:
         raise PoseStoreError(
-            f"{path}: expected a list of annotations with at least one in it, found "
-            f"{type(annotations).__name__}"
+            f"{path}: expected a list of annotations with at least one in it, found {type(annotations).__name__}"
         )
     for number, annotation in enumerate(annotations):
         _check_annotation(f"{path}: annotation {number}", annotation)
@@ -85,10 +84,7 @@ def write_mmaction_pickle(store: PoseStore, path: str | os.PathLike[str]) -> Non
     annotations = [_annotation(store.clip(index)) for index in range(len(store))]
     content: Any = annotations
     if store.split_names:
-        split = {
-            name: [str(clip_id) for clip_id in store.clip_ids[store.indices(name)]]
-            for name in store.split_names
-        }
+        split = {name: [str(clip_id) for clip_id in store.clip_ids[store.indices(name)]] for name in store.split_names}
         content = {"split": split, "annotations": annotations}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")
@@ -313,8 +309,7 @@ def _load(path: Path) -> Any:
             raise
         except Exception as error:  # a damaged pickle fails in any way
             raise PoseStoreError(
-                f"{path}: this is no complete pickle of poses "
-                f"({type(error).__name__}: {error}); copy or make it again"
+                f"{path}: this is no complete pickle of poses ({type(error).__name__}: {error}); copy or make it again"
             ) from error
 
 
@@ -357,14 +352,12 @@ def _check_arrays(where: str, annotation: Mapping[str, Any]) -> None:
         raise PoseStoreError(f"{where}: keypoint is empty, of the shape {keypoint.shape}")
     if annotation["total_frames"] != keypoint.shape[1]:
         raise PoseStoreError(
-            f"{where}: total_frames is {annotation['total_frames']}, but keypoint has "
-            f"{keypoint.shape[1]} frames"
+            f"{where}: total_frames is {annotation['total_frames']}, but keypoint has {keypoint.shape[1]} frames"
         )
     score = annotation.get("keypoint_score")
     if score is not None and (not _is_real_array(score) or score.shape != keypoint.shape[:3]):
         raise PoseStoreError(
-            f"{where}: keypoint_score is {_describe(score)}; expected real numbers of the shape "
-            f"{keypoint.shape[:3]}"
+            f"{where}: keypoint_score is {_describe(score)}; expected real numbers of the shape {keypoint.shape[:3]}"
         )
     if keypoint.shape[3] == 2:
         if score is None:
@@ -388,9 +381,7 @@ def _check_split(path: Path, split: Any, known: set[str]) -> dict[str, list[str]
     checked = {}
     for name, members in split.items():
         if not isinstance(name, str) or not isinstance(members, (list, tuple, set, frozenset, np.ndarray)):
-            raise PoseStoreError(
-                f"{path}: split {name!r} is a {type(members).__name__}; expected a list of names"
-            )
+            raise PoseStoreError(f"{path}: split {name!r} is a {type(members).__name__}; expected a list of names")
         unknown = [m for m in members if not isinstance(m, str) or m not in known]
         if unknown:
             raise PoseStoreError(

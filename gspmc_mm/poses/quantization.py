@@ -20,9 +20,7 @@ _INT16 = np.iinfo(np.int16)
 _SCORE_TABLE = (np.arange(SCORE_STEPS + 1) / SCORE_STEPS).astype(np.float32)
 
 
-def quantize(
-    keypoint: np.ndarray, score: np.ndarray, image_size: tuple[int, int]
-) -> tuple[np.ndarray, np.ndarray]:
+def quantize(keypoint: np.ndarray, score: np.ndarray, image_size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """Pixels and confidences to integers.
 
     Args:
@@ -58,9 +56,7 @@ def quantize(
     return steps.astype(KEYPOINT_DTYPE), small_score
 
 
-def dequantize(
-    keypoint: np.ndarray, score: np.ndarray, image_size: tuple[int, int]
-) -> tuple[np.ndarray, np.ndarray]:
+def dequantize(keypoint: np.ndarray, score: np.ndarray, image_size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """Integers of `quantize` back to float32 pixels (T, V, 2) and confidences (T, V)."""
     pixels = keypoint.astype(np.float32)
     pixels *= np.float32(1 / STEPS_PER_PIXEL)

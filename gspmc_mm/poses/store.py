@@ -285,9 +285,7 @@ class _Shard:
             labels=small["label"].to_numpy().astype(np.int64),
             frames=small["frames"].to_numpy().astype(np.int64),
             fps=small["fps"].to_numpy().astype(np.float64),
-            image_sizes=np.stack(
-                [small[side].to_numpy().astype(np.int64) for side in ("width", "height")], axis=1
-            ),
+            image_sizes=np.stack([small[side].to_numpy().astype(np.int64) for side in ("width", "height")], axis=1),
             digests=_fixed_bytes(small["digest"]),
             splits=dict(zip(split_names, members, strict=True)),
             keypoint_start=np.concatenate([keypoint for keypoint, _ in starts]),
@@ -319,9 +317,7 @@ def _map_file(file: Path) -> mmap.mmap:
     with open(file, "rb") as opened:
         start = opened.read(len(_MAGIC))
         if start != _MAGIC:
-            raise PoseStoreError(
-                f"{file}: this is no pose store: it does not begin as an Arrow IPC file does"
-            )
+            raise PoseStoreError(f"{file}: this is no pose store: it does not begin as an Arrow IPC file does")
         memory = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
     if memory[-len(_MAGIC) :] != _MAGIC or len(memory) < 64:
         raise PoseStoreError(
@@ -353,8 +349,7 @@ def _check_schema(file: Path, schema: pa.Schema) -> StoreHeader:
         found = schema.field(places[0]).type if len(places) == 1 else None
         if found is None or not _same_type(found, kind):
             raise PoseStoreError(
-                f"{file}: the column {name!r} is "
-                f"{'missing' if found is None else f'of type {found}'}; expected {kind}"
+                f"{file}: the column {name!r} is {'missing' if found is None else f'of type {found}'}; expected {kind}"
             )
     return header
 
@@ -450,12 +445,8 @@ def _take(keypoint: np.ndarray, chosen: np.ndarray, axis: int) -> np.ndarray:
 def _check_selection(chosen: Sequence[int] | np.ndarray, count: int, what: str) -> np.ndarray:
     array = np.asarray(chosen)
     if array.ndim != 1 or array.dtype.kind not in "iu":
-        raise PoseStoreError(
-            f"{what} must be a list of whole numbers, got {array.dtype} of shape {array.shape}"
-        )
+        raise PoseStoreError(f"{what} must be a list of whole numbers, got {array.dtype} of shape {array.shape}")
     outside = (array < 0) | (array >= count)
     if outside.any():
-        raise PoseStoreError(
-            f"{what} has {int(array[outside][0])}, but there are only {count} (0 to {count - 1})"
-        )
+        raise PoseStoreError(f"{what} has {int(array[outside][0])}, but there are only {count} (0 to {count - 1})")
     return array

@@ -142,9 +142,7 @@ class Layout:
     @cached_property
     def swap_parts(self) -> Mapping[str, str]:
         """Part to the part it becomes in the mirror image, e.g. left_hand to right_hand."""
-        return MappingProxyType(
-            {part: self.part_of_joint[self.swap[joints[0]]] for part, joints in self.parts.items()}
-        )
+        return MappingProxyType({part: self.part_of_joint[self.swap[joints[0]]] for part, joints in self.parts.items()})
 
     def part_indices(self, part: str) -> np.ndarray:
         """Local joint indices of a part, int64.
@@ -168,9 +166,7 @@ class Layout:
         try:
             return self.joint_names.index(name)
         except ValueError:
-            raise LayoutError(
-                f"layout {self.name!r} has no joint {name!r}{suggest(name, self.joint_names)}"
-            ) from None
+            raise LayoutError(f"layout {self.name!r} has no joint {name!r}{suggest(name, self.joint_names)}") from None
 
     def indices_in(self, other: Layout) -> np.ndarray:
         """Where the joints of this layout are found in another one.
@@ -509,8 +505,7 @@ def subset_fields(layout: Layout, joints: Sequence[int | str], name: str) -> dic
             )
         if kept.count(joint) > 1:
             raise LayoutError(
-                f"layout {name!r}, field 'joints': found {layout.joint_names[joint]!r} twice; "
-                "expected each joint once"
+                f"layout {name!r}, field 'joints': found {layout.joint_names[joint]!r} twice; expected each joint once"
             )
     local = {int(joint): index for index, joint in enumerate(kept)}
     swap = {joint: layout.swap[joint] for joint in local if layout.swap[joint] in local}

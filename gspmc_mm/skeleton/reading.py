@@ -105,9 +105,7 @@ def _from_file(path: Path) -> Layout:
     except ValueError as error:
         raise LayoutError(f"{path}: cannot be read as {path.suffix[1:]}: {error}") from error
     if not isinstance(spec, Mapping):
-        raise LayoutError(
-            f"{path}: found a {type(spec).__name__}; expected a mapping with the fields of a layout"
-        )
+        raise LayoutError(f"{path}: found a {type(spec).__name__}; expected a mapping with the fields of a layout")
     try:
         return _own_name(_from_mapping({"name": path.stem, **spec}))
     except LayoutError as error:
@@ -132,8 +130,7 @@ def _from_mapping(spec: Mapping[str, Any]) -> Layout:
     for key in spec:
         if key not in allowed:
             raise LayoutError(
-                f"layout {name!r}: found the field {key!r}{suggest(key, allowed)}; "
-                f"expected {', '.join(allowed)}"
+                f"layout {name!r}: found the field {key!r}{suggest(key, allowed)}; expected {', '.join(allowed)}"
             )
     for key in ("subset_of", "joints") if is_choice else _REQUIRED:
         if spec.get(key) is None:

@@ -61,9 +61,7 @@ def read_training_curves(path: str | os.PathLike[str], name: str | None = None) 
     if path.is_file():
         files = [path]
     else:
-        files = sorted(path.glob("*/vis_data/scalars.json")) + sorted(
-            path.glob("vis_data/scalars.json")
-        )
+        files = sorted(path.glob("*/vis_data/scalars.json")) + sorted(path.glob("vis_data/scalars.json"))
     runs = [records for file in files if (records := _read_lines(file))]
     if not any(_is_train(record) for records in runs for record in records):
         raise CurvesError(

@@ -43,8 +43,7 @@ def draw_layout(layout: Layout, points: np.ndarray | None = None, ax: Axes | Non
     points = resting_pose(layout) if points is None else np.array(points, dtype=float)
     if points.shape != (layout.num_joints, 2):
         raise LayoutError(
-            f"layout {layout.name!r} is drawn from points ({layout.num_joints}, 2); "
-            f"found shape {points.shape}"
+            f"layout {layout.name!r} is drawn from points ({layout.num_joints}, 2); found shape {points.shape}"
         )
     points[~np.isfinite(points).all(axis=1)] = np.nan
     box = _box(points)

@@ -13,7 +13,7 @@ from mmengine.config import Config
 
 from gspmc_mm.descriptions import DescriptionSet, build_text_bank
 from gspmc_mm.poses import PoseClip, PoseStoreWriter, StoreHeader
-from gspmc_mm.skeleton import PARTS, resting_pose
+from gspmc_mm.skeleton import PARTS, get_layout, resting_pose
 
 ESTIMATOR = {"name": "drawn", "version": "", "weights": ""}
 SIZE = (640, 480)
@@ -27,9 +27,7 @@ class DataSet(NamedTuple):
 
 
 DATA_SETS = {
-    "slr500": DataSet(
-        500, (("gsp35_train", "gsp35_fit"), ("gsp35_train", "gsp35_val"), ("gsp35_test",))
-    ),
+    "slr500": DataSet(500, (("gsp35_train", "gsp35_fit"), ("gsp35_train", "gsp35_val"), ("gsp35_test",))),
     "autsl": DataSet(226, (("train",), ("val",), ("test",))),
     "wlasl100": DataSet(
         100,
@@ -64,7 +62,7 @@ class HashEncoder:
 
 def moving_signer(rng: np.random.Generator, frames: int) -> tuple[np.ndarray, np.ndarray]:
     """A signer at rest whose hands circle: pixels (T, 133, 2) and scores (T, 133), some points lost."""
-    points = np.repeat(resting_pose("wholebody133")[None], frames, axis=0) * 80 + (320, 200)
+    points = np.repeat(resting_pose(get_layout("wholebody133"))[None], frames, axis=0) * 80 + (320, 200)
     phase = np.linspace(0, 2 * np.pi, frames) * rng.uniform(0.5, 2)
     circle = 40 * np.stack([np.cos(phase), np.sin(phase)], axis=1)[:, None]
     points[:, [7, 9, *range(91, 112)]] += circle
@@ -80,9 +78,7 @@ def write_data(folder: Path, data_set: DataSet, seed: int) -> None:
     """`poses.arrow` and `text_bank.safetensors` of a data set."""
     rng = np.random.default_rng(seed)
     classes = [f"sign {label}" for label in range(data_set.num_classes)]
-    header = StoreHeader(
-        layout="wholebody133", estimator=ESTIMATOR, classes=classes, note="SYNTHETIC, of a test"
-    )
+    header = StoreHeader(layout="wholebody133", estimator=ESTIMATOR, classes=classes, note="SYNTHETIC, of a test")
     folder.mkdir(parents=True)
     with PoseStoreWriter(folder / "poses.arrow", header) as writer:
         for group, splits in enumerate(data_set.groups):
@@ -106,9 +102,7 @@ def write_data(folder: Path, data_set: DataSet, seed: int) -> None:
             "gloss": gloss,
             "primary": f"{gloss}, primary",
             "synonyms": [f"{gloss}, said otherwise", f"{gloss}, in other words"],
-            "segments": [
-                {"text": f"{gloss}, {part}", "parts": [part]} for part in PARTS[: 2 + label % 4]
-            ],
+            "segments": [{"text": f"{gloss}, {part}", "parts": [part]} for part in PARTS[: 2 + label % 4]],
         }
         for label, gloss in enumerate(classes)
     ]

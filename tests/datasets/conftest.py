@@ -37,9 +37,7 @@ USER_LAYOUT = {
 }
 
 
-def random_results(
-    layout: str | dict = "sign87", frames: int = 7, persons: int = 1, seed: int = 0
-) -> dict[str, Any]:
+def random_results(layout: str | dict = "sign87", frames: int = 7, persons: int = 1, seed: int = 0) -> dict[str, Any]:
     """A clip as SignPoseDataset gives it, in pixels; about a fifth of the points is missing."""
     rng = np.random.default_rng(seed)
     layout = get_layout(layout)

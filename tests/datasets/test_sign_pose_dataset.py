@@ -142,9 +142,7 @@ def test_folder_and_list_of_shards(make_store, tmp_path):
         ]
 
 
-@pytest.mark.parametrize(
-    ("indices", "expected"), [(2, [0, 1]), (-2, [7, 8]), ([4, 0, -1], [4, 0, 8]), (0, [])]
-)
+@pytest.mark.parametrize(("indices", "expected"), [(2, [0, 1]), (-2, [7, 8]), ([4, 0, -1], [4, 0, 8]), (0, [])])
 @pytest.mark.parametrize("serialize", [True, False])
 def test_indices_and_subsets(store_path, indices, expected, serialize):
     def ids(dataset):
@@ -262,9 +260,7 @@ def test_layout_of_the_file(store_path, make_store, user_layout, tmp_path):
 
 def test_mmaction_pickle(write_pickle, bank_path):
     annotations = [annotation(i, persons=2) for i in range(5)]
-    dataset = SignPoseDataset(
-        str(write_pickle(annotations)), split="train", num_classes=3, test_mode=True
-    )
+    dataset = SignPoseDataset(str(write_pickle(annotations)), split="train", num_classes=3, test_mode=True)
     assert len(dataset) == 4
     info = dataset[3]
     assert info["keypoint"].shape == (2, 6, 133, 2)
@@ -339,9 +335,7 @@ def test_several_samplings_become_clips(store_path, bank_path):
 
 
 # A spawned worker imports everything anew, which takes seconds: one is enough.
-@pytest.mark.parametrize(
-    ("method", "workers"), [("fork", 2), pytest.param("spawn", 1, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize(("method", "workers"), [("fork", 2), pytest.param("spawn", 1, marks=pytest.mark.slow)])
 def test_data_loader_workers(store_path, bank_path, method, workers):
     dataset = SignPoseDataset(str(store_path), train_pipeline(bank_path), split="train")
     loader = DataLoader(

@@ -198,9 +198,7 @@ def test_segments_cover_all_parts_and_some_name_two():
 
 def test_resting_left_hand_is_one_text_of_many_signs():
     texts = Counter(t for sign in DESCRIPTIONS.signs for t in sign.part_texts("left_hand"))
-    assert texts["The left hand is at rest and does not take part."] == sum(
-        sign.hands == "one" for sign in SIGNS
-    )
+    assert texts["The left hand is at rest and does not take part."] == sum(sign.hands == "one" for sign in SIGNS)
 
 
 @pytest.mark.parametrize("pair", HARD_PAIRS, ids=lambda p: f"{p.first}-{p.second[-2:]}")
@@ -228,9 +226,7 @@ def wrist_path(sign: Sign, hand: int) -> np.ndarray:
 AXES = {"left": (0, 1), "right": (0, -1), "down": (1, 1), "up": (1, -1), "forward": (2, 1)}
 
 
-@pytest.mark.parametrize(
-    "sign", [s for s in SIGNS if s.movement.path in STRAIGHT_PATHS], ids=lambda s: s.gloss
-)
+@pytest.mark.parametrize("sign", [s for s in SIGNS if s.movement.path in STRAIGHT_PATHS], ids=lambda s: s.gloss)
 def test_hand_moves_where_the_text_says(sign):
     text = movement_phrase(sign, 0)
     for side, hand in (("left", LEFT), ("right", RIGHT)):
@@ -272,12 +268,8 @@ def test_palms_face_and_hands_point_where_the_text_says(sign):
         normal = way * np.cross(along, across).mean(0)
         assert normal @ named[word] > 0.85 * np.linalg.norm(normal), (side, word)
         if side == "right_hand" and sign.movement.local == "none":
-            pointing = re.search(
-                r"hands? pointing (\w+ ?\w* ?\w*)", DESCRIPTIONS.signs[IDS.index(sign.gloss)].primary
-            )
-            goal = {"up": "up", "forward": "forward", "to the left": "left", "inwards": "left"}[
-                pointing.group(1)
-            ]
+            pointing = re.search(r"hands? pointing (\w+ ?\w* ?\w*)", DESCRIPTIONS.signs[IDS.index(sign.gloss)].primary)
+            goal = {"up": "up", "forward": "forward", "to the left": "left", "inwards": "left"}[pointing.group(1)]
             assert along.mean(0) @ named[goal] > 0.7 * np.linalg.norm(along.mean(0))
 
 
@@ -527,9 +519,7 @@ def test_signs_can_be_learned_but_not_easily(clips):
 
 # -------------------------------------------------------------------------------- files and tool
 def load_tool(repository):
-    spec = importlib.util.spec_from_file_location(
-        "synthsign_tool", repository / "tools" / "data" / "synthsign.py"
-    )
+    spec = importlib.util.spec_from_file_location("synthsign_tool", repository / "tools" / "data" / "synthsign.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -57,9 +57,7 @@ def test_rotation_alone_keeps_lengths_and_its_limit(results):
     for _ in range(60):
         points = step(dict(clip))["keypoint"][seen]
         start = clip["keypoint"][seen]
-        np.testing.assert_allclose(
-            np.linalg.norm(points, axis=1), np.linalg.norm(start, axis=1), rtol=1e-4, atol=1e-6
-        )
+        np.testing.assert_allclose(np.linalg.norm(points, axis=1), np.linalg.norm(start, axis=1), rtol=1e-4, atol=1e-6)
         cross = start[:, 0] * points[:, 1] - start[:, 1] * points[:, 0]
         angle = np.degrees(np.arctan2(cross, (start * points).sum(1)))
         largest = max(largest, np.abs(np.median(angle)))
@@ -83,9 +81,7 @@ def test_pixels_and_streams_are_refused(results):
         RandomPlanarAffine()(stream)
 
 
-@pytest.mark.parametrize(
-    "arguments", [{"rotate": -1}, {"scale": 1}, {"shear": 1.5}, {"shift": -0.1}, {"prob": 3}]
-)
+@pytest.mark.parametrize("arguments", [{"rotate": -1}, {"scale": 1}, {"shear": 1.5}, {"shift": -0.1}, {"prob": 3}])
 def test_bad_arguments(arguments):
     with pytest.raises(ValueError, match=next(iter(arguments))):
         RandomPlanarAffine(**arguments)

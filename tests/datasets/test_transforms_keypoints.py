@@ -88,9 +88,7 @@ def test_select_takes_the_source_points(make_results, name):
     assert out["layout"] == layout
     for v, source in enumerate(layout.source_indices):
         np.testing.assert_array_equal(out["keypoint"][:, :, v], clip["keypoint"][:, :, source])
-        np.testing.assert_array_equal(
-            out["keypoint_score"][:, :, v], clip["keypoint_score"][:, :, source]
-        )
+        np.testing.assert_array_equal(out["keypoint_score"][:, :, v], clip["keypoint_score"][:, :, source])
     assert not np.shares_memory(out["keypoint"], clip["keypoint"])
 
 

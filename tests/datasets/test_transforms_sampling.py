@@ -127,6 +127,5 @@ def test_bad_arguments(arguments, word):
 def test_built_from_a_config():
     step = TRANSFORMS.build({"type": "SampleSignFrames", "clip_len": 64, "mode": "window"})
     assert repr(step) == (
-        "SampleSignFrames(clip_len=64, num_clips=1, mode='window', test_mode=False, "
-        "p_interval=(0.5, 1.0))"
+        "SampleSignFrames(clip_len=64, num_clips=1, mode='window', test_mode=False, p_interval=(0.5, 1.0))"
     )

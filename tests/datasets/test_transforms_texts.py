@@ -104,8 +104,6 @@ def test_bank_of_another_data_set(bank_path, tmp_path):
 
 
 def test_built_from_a_config(bank_path):
-    load = TRANSFORMS.build(
-        {"type": "LoadSignDescriptions", "text_bank": str(bank_path), "num_classes": 3}
-    )
+    load = TRANSFORMS.build({"type": "LoadSignDescriptions", "text_bank": str(bank_path), "num_classes": 3})
     assert "bank.safetensors" in repr(load)
     assert "left_hand" in repr(load)

@@ -88,9 +88,7 @@ def test_order_is_the_cheapest_of_all_labellings(seed):
     logit = np.where(seen, rng.normal(0, 1.5, (frames, 2)), 0.0)
     found = order_hands(hands, seen, logit)
     price = labelling_cost(hands, seen, logit, found, DEFAULT_COSTS)
-    best = min(
-        labelling_cost(hands, seen, logit, labelling, DEFAULT_COSTS) for labelling in all_labellings(seen)
-    )
+    best = min(labelling_cost(hands, seen, logit, labelling, DEFAULT_COSTS) for labelling in all_labellings(seen))
     assert price == pytest.approx(best, abs=1e-9)
     # every detection is used, and none twice
     for t in range(frames):
@@ -421,10 +419,7 @@ def test_real_splits(real):
     assert len(tests) == len(set(tests)) == 1003
     signer = dict(zip(real.clip_ids, real.signers, strict=True))
     for k in range(5):
-        of = {
-            name: {signer[clip] for clip in splits[f"fold{k}_{name}"]}
-            for name in ("train", "test", "fit", "val")
-        }
+        of = {name: {signer[clip] for clip in splits[f"fold{k}_{name}"]} for name in ("train", "test", "fit", "val")}
         assert not of["train"] & of["test"]
         assert not of["fit"] & of["val"]
         assert of["fit"] | of["val"] == of["train"]

@@ -256,11 +256,7 @@ def test_shuffled_gives_every_sign_the_texts_of_another(bank):
         other = bank.shuffled(seed)
         given = []
         for label in range(4):
-            source = [
-                i
-                for i in range(4)
-                if all(_texts(bank, i, k) == _texts(other, label, k) for k in range(5))
-            ]
+            source = [i for i in range(4) if all(_texts(bank, i, k) == _texts(other, label, k) for k in range(5))]
             assert len(source) == 1
             given += source
         assert sorted(given) == [0, 1, 2, 3]
@@ -282,12 +278,7 @@ def test_one_sign_cannot_be_shuffled(descriptions):
 def test_mean_cosine_against_a_loop(bank):
     for term in range(5):
         rows = np.flatnonzero(bank.terms == term)
-        cosines = [
-            bank.vectors[a] @ bank.vectors[b]
-            for a in rows
-            for b in rows
-            if bank.labels[a] != bank.labels[b]
-        ]
+        cosines = [bank.vectors[a] @ bank.vectors[b] for a in rows for b in rows if bank.labels[a] != bank.labels[b]]
         assert bank.mean_cosine(term) == pytest.approx(np.mean(cosines), abs=1e-6)
     assert bank.mean_cosine("left_hand") == pytest.approx(1, abs=1e-6)  # one text for all
 

@@ -48,9 +48,7 @@ def test_terms_of_a_sign(content):
     book, tea = parse_descriptions(content).signs
     assert book.global_text == "Both flat hands open like a book."
     assert book.synonym_texts == ("The palms part like two covers.",)
-    assert (
-        book.part_texts("left_hand") == book.part_texts("right_hand") == ("Both hands are flat.",)
-    )
+    assert book.part_texts("left_hand") == book.part_texts("right_hand") == ("Both hands are flat.",)
     assert book.part_texts("mouth") == ()
     # where there is no refined text or paraphrase the primary one stands in
     assert tea.global_text == tea.primary

@@ -51,9 +51,7 @@ def test_no_class_names(tmp_path: Path) -> None:
     assert load_predictions(path).classes == ()
 
 
-def test_a_failed_write_leaves_the_old_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = save_predictions(tmp_path / "p.npz", make())
     content = path.read_bytes()
 

@@ -33,9 +33,7 @@ def test_everything_is_there_and_json() -> None:
 
 
 def test_git_state_is_that_of_this_checkout(repository: Path) -> None:
-    done = subprocess.run(
-        ["git", "-C", str(repository), "rev-parse", "HEAD"], capture_output=True, text=True
-    )
+    done = subprocess.run(["git", "-C", str(repository), "rev-parse", "HEAD"], capture_output=True, text=True)
     state = git_state()
     if done.returncode == 0 and (repository / ".git").exists():
         assert state is not None
@@ -44,9 +42,7 @@ def test_git_state_is_that_of_this_checkout(repository: Path) -> None:
         assert state is None
 
 
-def test_a_foreign_repository_is_not_reported(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_foreign_repository_is_not_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
     package = tmp_path / ".venv" / "gspmc_mm" / "evaluation"
     package.mkdir(parents=True)

@@ -91,9 +91,7 @@ def distance(found: dict, expected: dict) -> dict[str, float]:
         return sum(t.double().pow(2).sum().item() for t in tensors) ** 0.5
 
     whole = norm([found[k] - expected[k] for k in expected]) / norm(list(expected.values()))
-    each = [
-        norm([found[k] - expected[k]]) / norm([expected[k]]) for k in expected if expected[k].abs().sum() > 0
-    ]
+    each = [norm([found[k] - expected[k]]) / norm([expected[k]]) for k in expected if expected[k].abs().sum() > 0]
     zeros = [found[k].abs().max().item() for k in expected if expected[k].abs().sum() == 0]
     return {
         "whole": whole,
@@ -118,9 +116,7 @@ def main(rank: int, world: int, folder: str) -> None:
     head = "gspmc_mm.models.text_conditioned_head"
     for name, case in cases.items():
         dtype = getattr(torch, case["dtype"])
-        model = DeviceAwareDistributedDataParallel(
-            module=build(case["bank"], dtype, case["head"]), device_ids=[0]
-        )
+        model = DeviceAwareDistributedDataParallel(module=build(case["bank"], dtype, case["head"]), device_ids=[0])
         share = len(case["labels"]) // world
         mine = slice(rank * share, (rank + 1) * share)
         samples = make_samples(case["labels"][mine], case["rows"][mine])

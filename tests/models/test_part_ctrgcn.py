@@ -60,9 +60,7 @@ def slow_graph(x, graph, training):
         shortcut = x
     else:
         convolution, norm = graph.residual
-        shortcut = normalised(
-            pointwise(x, convolution.weight[:, :, 0, 0], convolution.bias), norm, training
-        )
+        shortcut = normalised(pointwise(x, convolution.weight[:, :, 0, 0], convolution.bias), norm, training)
     return (y + shortcut).clamp(min=0)
 
 
@@ -109,9 +107,7 @@ def slow_block(x, block, stride, dilations, training):
     ("channels_in", "channels_out", "stride", "residual", "dilations", "frames"),
     [(3, 9, 1, False, (1, 2), 6), (8, 8, 1, True, (1, 2), 7), (8, 12, 2, True, (1, 3), 7)],
 )
-def test_block_equals_the_paper(
-    user_layout, channels_in, channels_out, stride, residual, dilations, frames, training
-):
+def test_block_equals_the_paper(user_layout, channels_in, channels_out, stride, residual, dilations, frames, training):
     adjacency = torch.rand(3, 5, 5)  # not symmetric: a transposed topology would show
     block = CTRGCNBlock(
         channels_in,
@@ -137,9 +133,7 @@ def test_block_equals_the_paper(
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-9)
     probe = torch.randn_like(expected)
     wanted = {"input": x, **dict(block.named_parameters())}
-    gradients = [
-        torch.autograd.grad((y * probe).sum(), list(wanted.values())) for y in (found, expected)
-    ]
+    gradients = [torch.autograd.grad((y * probe).sum(), list(wanted.values())) for y in (found, expected)]
     for name, fast, slow in zip(wanted, *gradients, strict=True):
         # Relative to the gradient's own size; batch statistics make some of them exactly 0.
         assert (fast - slow).norm() <= 1e-4 * slow.norm() + 1e-9, name
@@ -300,9 +294,7 @@ def test_same_seed_same_network(user_layout):
 
 
 def test_init_weights_changes_nothing(user_layout):
-    net = MODELS.build(
-        {"type": "PartCTRGCN", "layout": user_layout, "base_channels": 8, "num_stages": 2}
-    )
+    net = MODELS.build({"type": "PartCTRGCN", "layout": user_layout, "base_channels": 8, "num_stages": 2})
     before = copy.deepcopy(net.state_dict())
     net.init_weights()
     assert all(torch.equal(before[key], value) for key, value in net.state_dict().items())

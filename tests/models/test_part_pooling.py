@@ -17,9 +17,7 @@ def test_equals_loops(name):
     for part, joints in layout.parts.items():
         for n in range(2):
             for c in range(3):
-                values = [
-                    features[n, m, c, t, v].item() for m in range(2) for t in range(4) for v in joints
-                ]
+                values = [features[n, m, c, t, v].item() for m in range(2) for t in range(4) for v in joints]
                 # The matrix is kept in float32: 1 / size carries its rounding.
                 assert pooled[part][n, c].item() == pytest.approx(sum(values) / len(values), abs=1e-6)
 

@@ -46,9 +46,7 @@ def terms_by_hand(head, bank, pooled, parts, samples, tau=0.1):
                 for own, s in zip(has_text, samples, strict=True)
             ]
         )
-        z = (
-            F.normalize(skeleton, dim=1) @ F.normalize(torch.tensor(bank.vectors[texts]), dim=1).t() / tau
-        )
+        z = F.normalize(skeleton, dim=1) @ F.normalize(torch.tensor(bank.vectors[texts]), dim=1).t() / tau
         values[name] = 0.5 * (multi_positive_kl(z, positives) + multi_positive_kl(z.t(), positives.t()))
     return values
 
@@ -82,10 +80,7 @@ def test_gradient_goes_through_projections_and_features(bank, bank_path, make_sa
     samples = make_samples(bank, LABELS)
     head.loss((pooled, parts), samples)["loss_con"].backward()
     by_hand = terms_by_hand(head, bank, pooled, parts, samples)
-    reference = (
-        0.5
-        * torch.stack(list(by_hand.values())).mean()
-    )
+    reference = 0.5 * torch.stack(list(by_hand.values())).mean()
     wanted = [pooled, parts["right_hand"], *head.text_projections["body"].parameters()]
     for tensor, expected in zip(wanted, torch.autograd.grad(reference, wanted), strict=True):
         torch.testing.assert_close(tensor.grad, expected, rtol=1e-4, atol=1e-8)
@@ -118,9 +113,7 @@ def test_no_text_for_any_term(bank, bank_path, make_samples):
     losses["loss_con"].backward()
     assert losses["loss_con"].item() == 0
     assert not any(key.startswith("con_") for key in losses)
-    assert all(
-        torch.equal(p.grad, torch.zeros_like(p)) for p in head.text_projections.parameters()
-    )
+    assert all(torch.equal(p.grad, torch.zeros_like(p)) for p in head.text_projections.parameters())
 
 
 def test_global_and_synonym_share_one_projection(bank, bank_path):
@@ -144,9 +137,7 @@ def test_rows_come_from_the_batch_or_from_the_bank(bank, bank_path, make_samples
         rows = np.flatnonzero(bank.terms == 0)
         z = F.normalize(head.text_projections["global"](pooled), dim=1) @ torch.tensor(bank.vectors[rows]).t()
         positives = torch.tensor(LABELS)[:, None] == torch.tensor(bank.labels[rows])
-        expected = 0.5 * (
-            multi_positive_kl(z / 0.1, positives) + multi_positive_kl(z.t() / 0.1, positives.t())
-        )
+        expected = 0.5 * (multi_positive_kl(z / 0.1, positives) + multi_positive_kl(z.t() / 0.1, positives.t()))
     assert values["bank"]["con_global"].item() == pytest.approx(expected.item(), rel=1e-5)
 
 

@@ -103,9 +103,7 @@ def bench(tool: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return bench
 
 
-def test_two_variants_from_nothing_to_the_report(
-    bench: Bench, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_two_variants_from_nothing_to_the_report(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     status = bench.run(
         str(bench.config),
         "--variants",
@@ -135,9 +133,7 @@ def test_two_variants_from_nothing_to_the_report(
     (pair,) = report["comparisons"]
     assert (pair["first"], pair["second"]) == ("base", "good")
     assert pair["seeds"]["0"]["top1"]["difference"] > 0
-    assert report["provenance"]["data"] == {
-        str(bench.bank): report["provenance"]["data"][str(bench.bank)]
-    }
+    assert report["provenance"]["data"] == {str(bench.bank): report["provenance"]["data"][str(bench.bank)]}
     run = report["variants"]["base"]["seeds"]["0"]["folds"]["2"]["run"]
     assert "fold2_train" in run["train_command"]
     printed = capsys.readouterr().out
@@ -202,9 +198,7 @@ def test_a_fold_of_something_else_is_refused_or_moved_aside(
     assert (bench.work / "base" / "seed0" / "fold0.replaced-1" / "predictions.npz").is_file()
 
 
-def test_a_foreign_training_is_not_continued(
-    bench: Bench, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_foreign_training_is_not_continued(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     folder = bench.work / "base" / "seed0" / "fold0"
     folder.mkdir(parents=True)
     (folder / "last_checkpoint").write_text("x.pth")
@@ -243,16 +237,12 @@ def test_split_templates_and_seeds(bench: Bench) -> None:
     assert bench.results()["variants"]["base"]["over_seeds"]["top1"]["n"] == 2
 
 
-def test_pooling_refuses_a_clip_in_two_folds(
-    bench: Bench, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_pooling_refuses_a_clip_in_two_folds(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     assert bench.run(str(bench.config), "--folds", "0", "1", "--test-split", "same") == 1
     assert "clips held out in fold 0 and in fold 1" in " ".join(capsys.readouterr().out.split())
 
 
-def test_a_second_process_on_the_same_fold_is_kept_out(
-    bench: Bench, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_second_process_on_the_same_fold_is_kept_out(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     with bench.tool.locked(bench.work / "base" / "seed0" / "fold0"):
         assert bench.run(str(bench.config), "--folds", "0") == 1
     assert "another process works on" in " ".join(capsys.readouterr().out.split())
@@ -283,12 +273,8 @@ def test_requests_that_cannot_be_carried_out(
     assert bench.commands() == []
 
 
-def test_early_stopping_may_not_look_at_the_test_split(
-    bench: Bench, capsys: pytest.CaptureFixture[str]
-) -> None:
-    bench.config.write_text(
-        bench.config.read_text() + "\ncustom_hooks = [dict(type='EarlyStoppingHook')]\n"
-    )
+def test_early_stopping_may_not_look_at_the_test_split(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    bench.config.write_text(bench.config.read_text() + "\ncustom_hooks = [dict(type='EarlyStoppingHook')]\n")
     assert bench.run(str(bench.config), "--folds", "0") == 1
     assert "--val-split" in capsys.readouterr().out
     assert bench.run(str(bench.config), "--folds", "0", "--val-split", "fold{fold}_val") == 0
@@ -299,9 +285,7 @@ def test_variant_values_may_hold_commas(tool: ModuleType) -> None:
     assert variant.options == ("x.y=1,2", "z=[3,4]", "w='k'")
 
 
-def test_splits_of_a_pose_store_are_checked(
-    bench: Bench, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_splits_of_a_pose_store_are_checked(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     from gspmc_mm.poses import PoseClip, PoseStoreWriter, StoreHeader
 
     store = bench.folder / "signs.arrow"
@@ -313,9 +297,7 @@ def test_splits_of_a_pose_store_are_checked(
         command="test",
     )
     with PoseStoreWriter(store, header) as writer:
-        for i, (signer, split) in enumerate(
-            [("p1", ("fold0_train",)), ("p2", ("fold0_test",)), ("p1", ("bad_test",))]
-        ):
+        for i, (signer, split) in enumerate([("p1", ("fold0_train",)), ("p2", ("fold0_test",)), ("p1", ("bad_test",))]):
             writer.add(
                 PoseClip(
                     clip_id=f"clip{i}",

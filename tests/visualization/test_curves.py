@@ -15,9 +15,7 @@ from gspmc_mm.visualization.curves import (
 )
 
 
-def write_run(
-    work_dir: Path, start: str, epochs: range, loss: float, cut: bool = False, **extra: float
-) -> None:
+def write_run(work_dir: Path, start: str, epochs: range, loss: float, cut: bool = False, **extra: float) -> None:
     lines = []
     for epoch in epochs:
         for i in range(2):
@@ -61,9 +59,7 @@ def test_a_test_run_beside_it_is_no_training(tmp_path: Path) -> None:
 
 def test_iteration_based_trainings(tmp_path: Path) -> None:
     path = tmp_path / "20260101_000000.json"
-    path.write_text(
-        '{"loss": 3.0, "step": 10}\n{"loss": 2.0, "step": 20}\n{"top1": 0.5, "step": 20}'
-    )
+    path.write_text('{"loss": 3.0, "step": 10}\n{"loss": 2.0, "step": 20}\n{"top1": 0.5, "step": 20}')
     curves = read_training_curves(path)
     assert not curves.by_epoch
     assert curves.train["loss"] == {10: 3.0, 20: 2.0}

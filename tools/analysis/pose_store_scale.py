@@ -134,10 +134,7 @@ def run_probes(store: Path, reads: int, count: int) -> list[dict[str, float]]:
     """Open the store in `count` processes that live at the same time; what each of them saw."""
     command = [sys.executable, __file__, "--probe", "store", "--out", str(store)]
     command += ["--reads", str(reads)]
-    probes = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for _ in range(count)
-    ]
+    probes = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(count)]
     for probe in probes:
         # Memory is looked at when all of them have read: a page is shared only by the living.
         if probe.stdout.readline().strip() != "ready":

@@ -141,9 +141,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", nargs="?", help="the first variant, named after its file")
     parser.add_argument(
         "--variants",
@@ -158,13 +156,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--train-split", default="fold{fold}_train", help="default: %(default)s")
     parser.add_argument("--test-split", default="fold{fold}_test", help="default: %(default)s")
-    parser.add_argument(
-        "--val-split", help="what the curves are taken on during training; default: the test split"
-    )
+    parser.add_argument("--val-split", help="what the curves are taken on during training; default: the test split")
     parser.add_argument("--jobs", type=int, default=1, help="folds at a time (default: 1)")
-    parser.add_argument(
-        "--cfg-options", nargs="+", default=[], metavar="k=v", help="changes for all variants"
-    )
+    parser.add_argument("--cfg-options", nargs="+", default=[], metavar="k=v", help="changes for all variants")
     parser.add_argument(
         "--allow-shared-signers",
         action="store_true",
@@ -323,9 +317,7 @@ def evaluator_key(config: Config) -> str:
     )
 
 
-def expected_clips(
-    config: Config, train: str, test: str, fold: int, shared_signers: bool
-) -> list[str] | None:
+def expected_clips(config: Config, train: str, test: str, fold: int, shared_signers: bool) -> list[str] | None:
     """Clip ids of the test split after a check that training holds none of them.
 
     None where the data set is no pose store: then the folds are only checked against each other.
@@ -338,9 +330,7 @@ def expected_clips(
         from gspmc_mm.poses import PoseStore
 
         store = PoseStore(path)
-        signers.append(
-            {str(store.clip_ids[i]): str(store.signers[i]) for i in store.indices(split)}
-        )
+        signers.append({str(store.clip_ids[i]): str(store.signers[i]) for i in store.indices(split)})
     check_held_out(*signers, where=f"fold {fold}", signers_disjoint=not shared_signers)
     return list(signers[1])
 
@@ -369,9 +359,7 @@ def check_record(job: Job, replace_changed: bool) -> None:
     else:
         return
     if not replace_changed:
-        raise FoldsError(
-            f"{job.folder} {reason}: give another --work-dir, or --replace-changed to move it aside"
-        )
+        raise FoldsError(f"{job.folder} {reason}: give another --work-dir, or --replace-changed to move it aside")
     number = 1
     while (aside := job.folder.with_name(f"{job.folder.name}.replaced-{number}")).exists():
         number += 1
@@ -484,9 +472,7 @@ def locked(folder: Path) -> Iterator[int]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise FoldsError(
-                f"another process works on {folder}: wait for it or end it, then start again"
-            ) from error
+            raise FoldsError(f"another process works on {folder}: wait for it or end it, then start again") from error
         yield file.fileno()
 
 
@@ -569,8 +555,7 @@ def write_report(args: argparse.Namespace, jobs: Sequence[Job], console: Console
         entry["cfg_options"] = [*args.cfg_options, *job.variant.options]
         summary = entry["seeds"][str(job.seed)]["folds"][str(job.fold)]
         summary["run"] = {
-            key: job.record.get(key)
-            for key in ("train_command", "test_command", "checkpoint", "seconds")
+            key: job.record.get(key) for key in ("train_command", "test_command", "checkpoint", "seconds")
         } | {"config_sha256": job.identity["config_sha256"]}
     for name, seeds in pooled.items():
         for seed, predictions in seeds.items():

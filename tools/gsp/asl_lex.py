@@ -15,9 +15,7 @@ from pathlib import Path
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description="Description set from ASL-LEX codings by templates (CC BY-NC 4.0)."
-    )
+    parser = argparse.ArgumentParser(description="Description set from ASL-LEX codings by templates (CC BY-NC 4.0).")
     parser.add_argument(
         "--source",
         default="../shared/data/asl_lex",
@@ -27,8 +25,7 @@ def parse_args() -> argparse.Namespace:
         "--glosses-from",
         required=True,
         metavar="FILE",
-        help="the signs by label: a pose store (.arrow) with class names, or a text file with one "
-        "gloss a line",
+        help="the signs by label: a pose store (.arrow) with class names, or a text file with one gloss a line",
     )
     parser.add_argument("--out", required=True, help="description set to write, JSON")
     parser.add_argument("--name", help="name of the set; default: from the file of the glosses")

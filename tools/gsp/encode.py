@@ -85,8 +85,7 @@ def main() -> int:
     ]
     if too_long:
         lines.append(
-            f"  encoded sentence by sentence and averaged; the longest has {too_long[0][0]} "
-            f"tokens: {too_long[0][1]!r}"
+            f"  encoded sentence by sentence and averaged; the longest has {too_long[0][0]} tokens: {too_long[0][1]!r}"
         )
     lines.append(f"descriptions sha256: {bank.descriptions_sha256}")
     lines.append(f"wrote {args.out}: {len(bank)} rows of {bank.dim}")

@@ -225,9 +225,7 @@ class Sign:
                 raise ValueError(f"{self.gloss}: unknown hand shape {shape!r}")
         for palm, fingers in frames:
             if abs(sum(a * b for a, b in zip(DIRECTIONS[palm], DIRECTIONS[fingers], strict=True))) > 0:
-                raise ValueError(
-                    f"{self.gloss}: palm {palm!r} and fingers {fingers!r} are not at right angles"
-                )
+                raise ValueError(f"{self.gloss}: palm {palm!r} and fingers {fingers!r} are not at right angles")
 
 
 @dataclass(frozen=True)

@@ -61,9 +61,7 @@ def draw_preview(
         for ax, frame in zip(axes[row], chosen, strict=True):
             points, seen = shown.keypoint[frame], shown.score[frame] > MIN_SHOWN
             drawn = edges[seen[edges].all(axis=1)]
-            lines = LineCollection(
-                points[drawn], colors=[colors[child] for child in drawn[:, 0]], linewidths=0.9
-            )
+            lines = LineCollection(points[drawn], colors=[colors[child] for child in drawn[:, 0]], linewidths=0.9)
             ax.add_collection(lines)
             ax.set(xticks=[], yticks=[], aspect="equal")
             ax.set_xlim(centre[0] - 1.35 * unit, centre[0] + 1.35 * unit)

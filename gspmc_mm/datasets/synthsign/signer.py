@@ -266,9 +266,7 @@ def _face_points(
     drop = np.linspace(0.0, 1.0, 4)
     face[27:31] = np.stack([0 * drop, -0.70 + 0.11 * drop, 0.35 + 0.09 * drop], axis=-1)
     across = np.linspace(-1.0, 1.0, 5)
-    face[31:36] = np.stack(
-        [0.05 * across, -0.545 - 0.012 * np.abs(across), 0.38 - 0.03 * np.abs(across)], axis=-1
-    )
+    face[31:36] = np.stack([0.05 * across, -0.545 - 0.012 * np.abs(across), 0.38 - 0.03 * np.abs(across)], axis=-1)
     corner = np.deg2rad([180.0, 120.0, 60.0, 0.0, -60.0, -120.0])
     right_eye = np.stack(
         [-0.088 + 0.042 * np.cos(corner), -0.70 - 0.020 * eye * np.sin(corner), 0 * corner + 0.31],
@@ -311,9 +309,7 @@ _EYES = {
     "closed": _face_points(eye=0.06),
 }
 # Eyes and ears of the body skeleton: left eye, right eye, left ear, right ear.
-_EYES_EARS = np.array(
-    [[0.088, -0.70, 0.31], [-0.088, -0.70, 0.31], [0.215, -0.655, 0.03], [-0.215, -0.655, 0.03]]
-)
+_EYES_EARS = np.array([[0.088, -0.70, 0.31], [-0.088, -0.70, 0.31], [0.215, -0.655, 0.03], [-0.215, -0.655, 0.03]])
 _NOSE_TIP = 30
 
 
@@ -423,9 +419,7 @@ def _contact_point(sign: Sign) -> np.ndarray:
     return 0.6 * points[9] + np.array([0.0, 0.0, 0.06])
 
 
-def _hand_angles(
-    sign: Sign, profile: SignerProfile, timing: _Timing, opposite: bool, draw: np.ndarray
-) -> np.ndarray:
+def _hand_angles(sign: Sign, profile: SignerProfile, timing: _Timing, opposite: bool, draw: np.ndarray) -> np.ndarray:
     """Finger angles (T, 20) of an acting hand."""
     start, end = (HANDSHAPES[name].angles() for name in sign.handshape)
     relaxed = HANDSHAPES["relaxed"].angles()
@@ -496,8 +490,7 @@ def _head_turns(sign: Sign, profile: SignerProfile, timing: _Timing, draw: np.nd
     elif sign.head == "turn_left":
         yaw = 24.0
     pitch, yaw, roll = (
-        np.deg2rad(a) * profile.expression * timing.envelope + idle[:, k]
-        for k, a in enumerate((pitch, yaw, roll))
+        np.deg2rad(a) * profile.expression * timing.envelope + idle[:, k] for k, a in enumerate((pitch, yaw, roll))
     )
     # Pitch is positive downwards, yaw to the signer's left, roll to the signer's right.
     return rotations(np.stack([-pitch, yaw, -roll], axis=-1))
@@ -548,9 +541,7 @@ def _place(sign: Sign, profile: SignerProfile, head: np.ndarray) -> np.ndarray:
     return np.broadcast_to(point, (len(head), 3))
 
 
-def body_motion(
-    sign: Sign, profile: SignerProfile, rng: np.random.Generator, variation: float = 1.0
-) -> Performance:
+def body_motion(sign: Sign, profile: SignerProfile, rng: np.random.Generator, variation: float = 1.0) -> Performance:
     """Performs a sign in three dimensions; ``keypoint`` and ``score`` are still empty.
 
     ``variation`` scales what changes from take to take (tempo, place, hand, face); 0 = none.

@@ -12,9 +12,7 @@ from gspmc_mm.datasets.transforms.keypoints import seen_points
 from gspmc_mm.datasets.transforms.signer import require_joints
 
 
-def planar_matrix(
-    degrees: float, scale: float = 1.0, shear_x: float = 0.0, shear_y: float = 0.0
-) -> np.ndarray:
+def planar_matrix(degrees: float, scale: float = 1.0, shear_x: float = 0.0, shear_y: float = 0.0) -> np.ndarray:
     """The 2 x 2 matrix rotation(degrees) @ [[1, shear_x], [shear_y, 1]] * scale.
 
     A positive angle turns x towards y: clockwise to the eye, as y points down in images.
@@ -24,9 +22,7 @@ def planar_matrix(
     return scale * rotation @ np.array([[1.0, shear_x], [shear_y, 1.0]])
 
 
-def apply_planar(
-    keypoint: np.ndarray, seen: np.ndarray, matrix: np.ndarray, shift: np.ndarray
-) -> np.ndarray:
+def apply_planar(keypoint: np.ndarray, seen: np.ndarray, matrix: np.ndarray, shift: np.ndarray) -> np.ndarray:
     """x, y -> matrix (x, y) + shift for the seen points; further coordinates stay.
 
     Args:
@@ -77,9 +73,7 @@ class RandomPlanarAffine(BaseTransform):
         largest = {"rotate": rotate, "scale": scale, "shear": shear, "shift": shift}
         for name, value in largest.items():
             if value < 0:
-                raise ValueError(
-                    f"RandomPlanarAffine: {name} is a largest amount >= 0, not {value}"
-                )
+                raise ValueError(f"RandomPlanarAffine: {name} is a largest amount >= 0, not {value}")
         if scale >= 1 or shear >= 1:
             raise ValueError(
                 f"RandomPlanarAffine: scale ({scale}) and shear ({shear}) have to be below 1, or "

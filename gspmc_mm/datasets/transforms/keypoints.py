@@ -29,9 +29,7 @@ def seen_points(keypoint: np.ndarray, score: np.ndarray | None) -> np.ndarray:
     return np.any(keypoint != 0, axis=-1)
 
 
-def gate_points(
-    keypoint: np.ndarray, score: np.ndarray, min_score: float
-) -> tuple[np.ndarray, np.ndarray]:
+def gate_points(keypoint: np.ndarray, score: np.ndarray, min_score: float) -> tuple[np.ndarray, np.ndarray]:
     """Declare points below a confidence missing: coordinates 0 and score 0.
 
     Args:
@@ -43,14 +41,10 @@ def gate_points(
         New arrays of the same shapes.
     """
     keep = (score > 0) & (score >= min_score)
-    return np.where(keep[..., None], keypoint, 0).astype(keypoint.dtype), np.where(
-        keep, score, 0
-    ).astype(score.dtype)
+    return np.where(keep[..., None], keypoint, 0).astype(keypoint.dtype), np.where(keep, score, 0).astype(score.dtype)
 
 
-def interpolate_gaps(
-    keypoint: np.ndarray, score: np.ndarray, max_gap: int
-) -> tuple[np.ndarray, np.ndarray]:
+def interpolate_gaps(keypoint: np.ndarray, score: np.ndarray, max_gap: int) -> tuple[np.ndarray, np.ndarray]:
     """Fill short losses of a point on the straight line between its neighbours in time.
 
     Args:
@@ -78,9 +72,7 @@ def interpolate_gaps(
     filled[person, frame, joint] = (1 - weight) * keypoint[person, first, joint] + (
         weight * keypoint[person, last, joint]
     )
-    filled_score[person, frame, joint] = np.minimum(
-        score[person, first, joint], score[person, last, joint]
-    )
+    filled_score[person, frame, joint] = np.minimum(score[person, first, joint], score[person, last, joint])
     return filled, filled_score
 
 
@@ -151,24 +143,16 @@ class FillMissingKeypoints(BaseTransform):
 
     def __init__(self, min_score: float = 0.0, max_gap: int = 0) -> None:
         if not 0 <= min_score <= 1:
-            raise ValueError(
-                f"FillMissingKeypoints: min_score is a confidence, 0 to 1, not {min_score}"
-            )
+            raise ValueError(f"FillMissingKeypoints: min_score is a confidence, 0 to 1, not {min_score}")
         if max_gap < 0:
-            raise ValueError(
-                f"FillMissingKeypoints: max_gap is a number of frames >= 0, not {max_gap}"
-            )
+            raise ValueError(f"FillMissingKeypoints: max_gap is a number of frames >= 0, not {max_gap}")
         self.min_score = min_score
         self.max_gap = max_gap
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Replace `keypoint` and `keypoint_score` by gated and filled ones."""
-        keypoint, score = gate_points(
-            results["keypoint"], results["keypoint_score"], self.min_score
-        )
-        results["keypoint"], results["keypoint_score"] = interpolate_gaps(
-            keypoint, score, self.max_gap
-        )
+        keypoint, score = gate_points(results["keypoint"], results["keypoint_score"], self.min_score)
+        results["keypoint"], results["keypoint_score"] = interpolate_gaps(keypoint, score, self.max_gap)
         return results
 
     def __repr__(self) -> str:

@@ -130,13 +130,10 @@ class SampleSignFrames(BaseTransform):
     ) -> None:
         if clip_len < 1 or num_clips < 1:
             raise ValueError(
-                f"SampleSignFrames: clip_len ({clip_len}) and num_clips ({num_clips}) have to be "
-                "at least 1"
+                f"SampleSignFrames: clip_len ({clip_len}) and num_clips ({num_clips}) have to be at least 1"
             )
         if mode not in MODES:
-            raise ValueError(
-                f"SampleSignFrames: mode {mode!r} is unknown; use one of {', '.join(MODES)}"
-            )
+            raise ValueError(f"SampleSignFrames: mode {mode!r} is unknown; use one of {', '.join(MODES)}")
         if len(p_interval) != 2 or not 0 < p_interval[0] <= p_interval[1] <= 1:
             raise ValueError(
                 "SampleSignFrames: p_interval is (smallest, largest) part of the clip, "
@@ -168,14 +165,11 @@ class SampleSignFrames(BaseTransform):
         num_frames = int(results["total_frames"])
         if num_frames < 1:
             raise ValueError(
-                f"SampleSignFrames: clip {results.get('clip_id')!r} has no frames; leave it out of "
-                "the data"
+                f"SampleSignFrames: clip {results.get('clip_id')!r} has no frames; leave it out of the data"
             )
         results["frame_inds"] = np.concatenate(
             [
-                self._test_frames(num_frames, clip)
-                if self.test_mode
-                else self._train_frames(num_frames)
+                self._test_frames(num_frames, clip) if self.test_mode else self._train_frames(num_frames)
                 for clip in range(self.num_clips)
             ]
         )

@@ -132,10 +132,7 @@ class NormalizeSigner(BaseTransform):
 
     def __init__(self, reference: str = "shoulders") -> None:
         if reference not in REFERENCES:
-            raise ValueError(
-                f"NormalizeSigner: reference {reference!r} is unknown; use one of "
-                f"{', '.join(REFERENCES)}"
-            )
+            raise ValueError(f"NormalizeSigner: reference {reference!r} is unknown; use one of {', '.join(REFERENCES)}")
         self.reference = reference
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -162,10 +159,7 @@ class NormalizeSigner(BaseTransform):
         if nothing:
             text = "has no extent (no point seen, or all in one place): left as it is"
         else:
-            text = (
-                f"never shows its {self.reference}: origin and unit are taken from the box of its "
-                "seen points"
-            )
+            text = f"never shows its {self.reference}: origin and unit are taken from the box of its seen points"
         MMLogger.get_current_instance().warning(
             f"NormalizeSigner: clip {results.get('clip_id')!r} (layout "
             f"{results['layout'].name!r}) {text}. Further clips like it are not reported."

@@ -21,9 +21,7 @@ EXTRA_CHANNELS = ("hand_local", "velocity")
 VELOCITY_GAIN = 4.0
 
 
-def bone_stream(
-    keypoint: np.ndarray, score: np.ndarray, parents: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def bone_stream(keypoint: np.ndarray, score: np.ndarray, parents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Vector from parent to child at the child's place; the root's is 0.
 
     Args:
@@ -158,16 +156,13 @@ class SkeletonStream(BaseTransform):
 
     def __init__(self, stream: str = "j", extra: Sequence[str] = (), score: bool = True) -> None:
         if stream not in STREAMS:
-            raise ValueError(
-                f"SkeletonStream: stream {stream!r} is unknown; use one of {', '.join(STREAMS)}"
-            )
+            raise ValueError(f"SkeletonStream: stream {stream!r} is unknown; use one of {', '.join(STREAMS)}")
         if isinstance(extra, str):
             extra = (extra,)
         for name in extra:
             if name not in EXTRA_CHANNELS:
                 raise ValueError(
-                    f"SkeletonStream: extra channel {name!r} is unknown; use some of "
-                    f"{', '.join(EXTRA_CHANNELS)}"
+                    f"SkeletonStream: extra channel {name!r} is unknown; use some of {', '.join(EXTRA_CHANNELS)}"
                 )
         self.stream = stream
         self.extra = tuple(extra)
@@ -191,9 +186,7 @@ class SkeletonStream(BaseTransform):
             points, score = bone_stream(points, score, layout.parents)
         if self.stream in ("jm", "bm"):
             clips = results.get("num_clips", 1)
-            moved, moved_score = motion_stream(
-                split_clips(points, clips), split_clips(score, clips)
-            )
+            moved, moved_score = motion_stream(split_clips(points, clips), split_clips(score, clips))
             points, score = moved.reshape(points.shape), moved_score.reshape(score.shape)
         channels = [points, *(self._extra(name, joints, seen, results) for name in self.extra)]
         results["keypoint"] = np.concatenate(channels, axis=-1) if self.extra else points
@@ -204,19 +197,14 @@ class SkeletonStream(BaseTransform):
         results["stream"] = self.stream
         return results
 
-    def _extra(
-        self, name: str, joints: np.ndarray, seen: np.ndarray, results: dict[str, Any]
-    ) -> np.ndarray:
+    def _extra(self, name: str, joints: np.ndarray, seen: np.ndarray, results: dict[str, Any]) -> np.ndarray:
         if name == "hand_local":
             return hand_local(joints, seen, results["layout"])
         clips = results.get("num_clips", 1)
         return velocity(split_clips(joints, clips), split_clips(seen, clips)).reshape(joints.shape)
 
     def __repr__(self) -> str:
-        return (
-            f"{self.__class__.__name__}(stream={self.stream!r}, extra={self.extra}, "
-            f"score={self.score})"
-        )
+        return f"{self.__class__.__name__}(stream={self.stream!r}, extra={self.extra}, score={self.score})"
 
 
 def split_clips(array: np.ndarray, num_clips: int) -> np.ndarray:

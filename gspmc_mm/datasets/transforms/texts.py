@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 
 from gspmc_mm.descriptions import SYNONYM_TERM, TextBank
+from gspmc_mm.skeleton import Layout, get_layout
 
 # Fills the places of a row table that have no text.
 NO_ROW = -1
@@ -28,15 +29,15 @@ def row_table(rows: Sequence[np.ndarray], width: int) -> np.ndarray:
 class LoadSignDescriptions(BaseTransform):
     """Add the rows of the text bank that describe the clip's sign.
 
-    The bank is read once, when the pipeline is built; only its index is kept, no vectors: those are
-    in the head. A mirrored clip gets the texts of the opposite part (the right hand's for the left
+    The bank is read once, when the pipeline is built. A mirrored clip gets the texts of the opposite part (the right hand's for the left
     hand), as its layout pairs them. The synonym is drawn anew each time, hence each epoch.
 
     Required Keys:
 
         - label
-        - layout
-        - mirrored (optional)
+        - layout (of a mirrored clip; clips of mmaction's PoseDataset have none, see `layout` below)
+        - mirrored (optional), from MirrorSigner
+        - flip (optional), from mmaction's Flip, which has to be given left_kp and right_kp
         - clip_id (optional)
 
     Added Keys:
@@ -50,10 +51,11 @@ class LoadSignDescriptions(BaseTransform):
             added; a config with texts names its bank through the dataset's `pipeline_overrides`.
         num_classes: Number of classes of the data, checked against the bank.
         classes: Class names of the data by label, checked against the bank.
+        layout: Layout of the clips that do not name theirs.
 
     Raises:
         FileNotFoundError, TextBankError: The bank cannot be read or is of another data set.
-        ValueError: At a clip whose label is beyond the bank.
+        ValueError: At a clip whose label is beyond the bank, or a mirrored one of unknown layout.
     """
 
     def __init__(
@@ -61,15 +63,18 @@ class LoadSignDescriptions(BaseTransform):
         text_bank: str | os.PathLike | TextBank | None = None,
         num_classes: int | None = None,
         classes: Sequence[str] | None = None,
+        layout: str | os.PathLike | Mapping | Layout | None = None,
     ) -> None:
+        self.layout = None if layout is None else get_layout(layout)
         if text_bank is None:
-            self.text_bank, self.num_classes, self.term_names = None, None, ()
+            self._bank, self.text_bank, self.num_classes, self.term_names = None, None, None, ()
             return
         if isinstance(text_bank, TextBank):
             bank, self.text_bank = text_bank, repr(text_bank)
         else:
             bank, self.text_bank = TextBank.load(text_bank), os.fspath(text_bank)
         bank.check_classes(num_classes=num_classes, classes=classes)
+        self._bank = bank
         self.term_names = tuple(bank.term_names)
         self.num_classes = bank.num_classes
         synonym = self.term_names.index(SYNONYM_TERM)
@@ -96,6 +101,15 @@ class LoadSignDescriptions(BaseTransform):
         self._synonym_counts = np.array([len(rows) for rows in synonyms], dtype=np.int64)
         self._synonym = synonym
 
+    def check_classes(self, num_classes: int | None, classes: Sequence[str] | None) -> None:
+        """Refuse a bank of other signs than the data's; SignPoseDataset asks when it opens its file.
+
+        Raises:
+            TextBankError: Number, names or order of the signs differ.
+        """
+        if self._bank is not None:
+            self._bank.check_classes(num_classes=num_classes, classes=classes)
+
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add `text_rows`."""
         if self.text_bank is None:
@@ -108,17 +122,20 @@ class LoadSignDescriptions(BaseTransform):
                 f"{self.num_classes - 1}); use the bank of this data set"
             )
         rows = self._rows[label].copy()
-        if results.get("mirrored", False):
-            opposite = results["layout"].swap_parts
+        if bool(results.get("mirrored", False)) != bool(results.get("flip", False)):
+            layout = results.get("layout", self.layout)
+            if layout is None:
+                raise ValueError(
+                    f"clip {results.get('clip_id', results.get('frame_dir'))!r} is mirrored, and it "
+                    "is not known which parts change places: give LoadSignDescriptions `layout=`, "
+                    "the layout of the head's part pooling"
+                )
+            opposite = layout.swap_parts
             order = [
-                self.term_names.index(other)
-                if (other := opposite.get(term, term)) in self.term_names
-                else None
+                self.term_names.index(other) if (other := opposite.get(term, term)) in self.term_names else None
                 for term in self.term_names
             ]
-            rows = np.stack(
-                [rows[i] if i is not None else np.full_like(rows[0], NO_ROW) for i in order]
-            )
+            rows = np.stack([rows[i] if i is not None else np.full_like(rows[0], NO_ROW) for i in order])
         if self._synonym_counts[label]:
             drawn = np.random.randint(self._synonym_counts[label])
             rows[self._synonym, 0] = self._synonyms[label, drawn]
