@@ -10,7 +10,7 @@ mmaction's models is touched.
 | `skip_vindlu` | mmaction2 1.2.0 + transformers >= 5 | mmaction imports with the current transformers |
 | `provide_missing_mmcv_ops` | mmcv-lite 2.1 with mmpose / mmdet | a full mmcv builds against current PyTorch |
 | `load_local_checkpoint` | mmengine 0.10.7 + torch >= 2.6 | its own checkpoints load under weights_only |
-| `load_http_checkpoint` | mmengine 0.10.7, which unpickles downloads unguarded | mmengine downloads under weights_only |
+| `load_http_checkpoint` | mmengine 0.10.7, which unpickles its downloads | mmengine downloads under weights_only |
 | `PlainCheckpointHook` | mmengine 0.10.7 + torch >= 2.6 | mmengine saves only tensors and plain values |
 | `DeviceAwareDistributedDataParallel` | mmengine 0.10.7 without a GPU | mmengine drops `device_ids` on the CPU |
 | `init_cpu_process_group` | mmengine 0.10.7 without a GPU | `--launcher pytorch` no longer calls `cuda.set_device` |
@@ -18,6 +18,7 @@ mmaction's models is touched.
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import os
 import pickle
@@ -232,9 +233,9 @@ def _guarded(name: str, advice: str) -> Iterator[None]:
             f"could execute code ({reason}). Nothing of it was run. If you trust where it comes from, "
             "load it yourself with torch.load(..., weights_only=False) and save its state_dict alone."
         ) from error
-    except OSError:
-        raise  # not to be read, or not to be reached: the system's own words are the clearest
     except Exception as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise  # not to be read, or not to be reached: the system's own words are the clearest
         # Bytes that are no checkpoint make the unpickler stumble in any way there is.
         raise ValueError(_unreadable(name, str(error) or type(error).__name__, advice)) from error
 

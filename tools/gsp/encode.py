@@ -31,6 +31,12 @@ def parse_args() -> argparse.Namespace:
         action="store_true",
         help="subtract the mean vector of each term (the texts lie close together)",
     )
+    parser.add_argument(
+        "--shuffle",
+        type=int,
+        metavar="SEED",
+        help="give every sign the texts of another one: the control experiment",
+    )
     return parser.parse_args()
 
 
@@ -58,6 +64,8 @@ def main() -> int:
             bank = build_text_bank(descriptions, encoder)
         if args.center:
             bank = bank.centered()
+        if args.shuffle is not None:
+            bank = bank.shuffled(args.shuffle)
         too_long = long_texts(encoder, bank.texts)
         bank.save(args.out)
     except (ValueError, OSError, ImportError) as error:

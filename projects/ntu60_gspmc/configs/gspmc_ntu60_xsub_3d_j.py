@@ -2,6 +2,7 @@
 # Data pipeline and schedule are those of mmaction's STGCN++ on the same pickle.
 _base_ = "mmaction::skeleton/stgcnpp/stgcnpp_8xb16-joint-u100-80e_ntu60-xsub-keypoint-3d.py"
 custom_imports = dict(imports=["gspmc_mm"], allow_failed_imports=False)
+custom_hooks = [dict(type="PlainCheckpointHook")]  # checkpoints that load under weights_only
 
 text_bank = "data/skeleton/ntu60_text_bank.safetensors"
 

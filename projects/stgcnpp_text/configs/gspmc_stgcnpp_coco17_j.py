@@ -2,6 +2,7 @@
 # What is not said here (network, sampling, schedule, test pipeline) is mmaction's.
 _base_ = "mmaction::skeleton/stgcnpp/stgcnpp_8xb16-joint-u100-80e_ntu60-xsub-keypoint-2d.py"
 custom_imports = dict(imports=["gspmc_mm"], allow_failed_imports=False)
+custom_hooks = [dict(type="PlainCheckpointHook")]  # checkpoints that load under weights_only
 
 num_classes = 6
 ann_file = "data/actions/poses.pkl"
