@@ -8,12 +8,12 @@ _base_ = [
 model = dict(
     backbone=dict(
         layout="sign39",
-        base_channels=24,
+        base_channels=16,
         num_stages=5,
-        inflate_stages=(4,),
-        down_stages=(2, 4),
+        inflate_stages=(3,),
+        down_stages=(2, 3),
     ),
-    cls_head=dict(num_classes=40, in_channels=48),
+    cls_head=dict(num_classes=40, in_channels=32),
 )
 train_cfg = dict(val_begin=2, val_interval=2)
 default_hooks = dict(checkpoint=dict(interval=6))

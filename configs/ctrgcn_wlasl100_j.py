@@ -18,8 +18,7 @@ model = dict(
 )
 # Seven clips a sign: the average of the weights over the last few epochs generalises better than the last weights.
 custom_hooks = [
-    dict(type="PlainCheckpointHook"),
-    dict(type="EpochSeedHook"),
+    *_base_.custom_hooks,
     dict(type="EMAHook", ema_type="ExponentialMovingAverage", momentum=0.01, update_buffers=True),
 ]
 default_hooks = dict(checkpoint=dict(interval=6))

@@ -71,7 +71,7 @@ COMPONENTS: Mapping[str, tuple[str, ...]] = {
         "LoadSignDescriptions",
     ),
     "METRICS": ("SignAccuracy",),
-    "HOOKS": ("PlainCheckpointHook", "EpochSeedHook"),
+    "HOOKS": ("PlainCheckpointHook", "EpochSeedHook", "ValidateResumedEpochHook", "CheckSignsHook"),
     "MODEL_WRAPPERS": ("DeviceAwareDistributedDataParallel",),
 }
 

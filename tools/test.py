@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from mmengine.config import DictAction
+from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from runner_config import config_from_arguments, distributed_arguments
 
@@ -29,6 +30,34 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+class CheckingRunner(Runner):
+    """A runner that refuses a checkpoint of another network; mmengine would test random weights in its place."""
+
+    def load_checkpoint(self, filename: str, *args: object, **kwargs: object) -> dict:
+        """Load, then compare names and shapes. What only the training with texts needs may be missing or left over.
+
+        Raises:
+            SystemExit: The weights do not fit.
+        """
+        checkpoint = super().load_checkpoint(filename, *args, **kwargs)
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        needed, found = (
+            {name.removeprefix("module."): tuple(tensor.shape) for name, tensor in state.items()}
+            for state in (model.state_dict(), checkpoint.get("state_dict", checkpoint))
+        )
+        wrong = [
+            f"{name} is {found.get(name, 'missing')} in the file and {needed.get(name, 'unknown')} in the network"
+            for name in sorted({**needed, **found})
+            if needed.get(name) != found.get(name) and ".text_projections." not in name
+        ]
+        if wrong:
+            raise SystemExit(
+                f"checkpoint {filename} is not of the network that the config describes: {wrong[0]}"
+                + (f", and {len(wrong) - 1} more" if wrong[1:] else "")
+            )
+        return checkpoint
+
+
 def main() -> None:
     """Build the runner and test."""
     arguments = parse_arguments()
@@ -47,7 +76,7 @@ def main() -> None:
         else:
             raise SystemExit(f"--dump {arguments.dump}: the name has to end in .npz or .pkl")
         cfg.test_evaluator = evaluators
-    Runner.from_cfg(cfg).test()
+    CheckingRunner.from_cfg(cfg).test()
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from mmengine.config import DictAction
+from mmengine.device import get_device
 from mmengine.runner import Runner
 from runner_config import config_from_arguments, distributed_arguments
 
@@ -46,12 +47,19 @@ def main() -> None:
     if arguments.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if arguments.amp:
+        if get_device() in ("cpu", "mps"):
+            raise SystemExit("--amp needs a GPU (mmengine's AmpOptimWrapper has no other); leave it out here")
         cfg.optim_wrapper.type = "AmpOptimWrapper"
         cfg.optim_wrapper.setdefault("loss_scale", "dynamic")
     if arguments.resume is not None:
         cfg.resume = True
         cfg.load_from = None if arguments.resume == "auto" else arguments.resume
     if arguments.auto_scale_lr:
+        if "base_batch_size" not in (cfg.get("auto_scale_lr") or {}):
+            raise SystemExit(
+                f"--auto-scale-lr: {arguments.config} does not say which batch size its learning rate is for; "
+                "add auto_scale_lr = dict(enable=False, base_batch_size=...) to it"
+            )
         cfg.auto_scale_lr.enable = True
     randomness = dict(cfg.get("randomness") or {})
     if arguments.seed is not None:

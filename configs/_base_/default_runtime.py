@@ -13,6 +13,8 @@ default_hooks = dict(
 custom_hooks = [
     dict(type="PlainCheckpointHook"),  # checkpoints that load under weights_only
     dict(type="EpochSeedHook"),  # a resumed run draws the numbers of the unbroken one
+    dict(type="ValidateResumedEpochHook"),  # also when it was killed during a validation
+    dict(type="CheckSignsHook"),  # model, data and texts are of the same signs
 ]
 model_wrapper_cfg = dict(type="DeviceAwareDistributedDataParallel", broadcast_buffers=False)
 

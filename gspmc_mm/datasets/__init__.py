@@ -4,6 +4,7 @@ Importing this package registers `SignPoseDataset` in mmaction's DATASETS and th
 its TRANSFORMS.
 """
 
+from gspmc_mm.datasets.agreement import CheckSignsHook
 from gspmc_mm.datasets.seeding import EpochSeedHook, seed_worker
 from gspmc_mm.datasets.sign_pose_dataset import PoseDataError, SignPoseDataset
 from gspmc_mm.datasets.transforms import (
@@ -19,6 +20,7 @@ from gspmc_mm.datasets.transforms import (
 )
 
 __all__ = [
+    "CheckSignsHook",
     "EpochSeedHook",
     "FillMissingKeypoints",
     "LoadSignDescriptions",

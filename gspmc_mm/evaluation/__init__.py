@@ -13,12 +13,14 @@ from .predictions import (
     save_predictions,
 )
 from .provenance import config_hash, config_inputs, fingerprint, gather_provenance, write_json
+from .resuming import ValidateResumedEpochHook
 
 __all__ = [
     "McNemar",
     "Predictions",
     "PredictionsError",
     "SignAccuracy",
+    "ValidateResumedEpochHook",
     "accuracy_summary",
     "align",
     "check_clips",

@@ -71,7 +71,7 @@ class _AllGather(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> Tensor:
-        gradient = gradient.contiguous()
+        gradient = gradient.clone(memory_format=torch.contiguous_format)  # reduced in place
         torch.distributed.all_reduce(gradient)
         return gradient[torch.distributed.get_rank()]
 

@@ -75,7 +75,7 @@ def moving_signer(rng: np.random.Generator, frames: int) -> tuple[np.ndarray, np
 
 
 def write_data(folder: Path, data_set: DataSet, seed: int) -> None:
-    """`poses.arrow` and `text_bank.safetensors` of a data set."""
+    """`poses.arrow`, `text_bank.safetensors` and its control of a data set."""
     rng = np.random.default_rng(seed)
     classes = [f"sign {label}" for label in range(data_set.num_classes)]
     header = StoreHeader(layout="wholebody133", estimator=ESTIMATOR, classes=classes, note="SYNTHETIC, of a test")
@@ -111,6 +111,7 @@ def write_data(folder: Path, data_set: DataSet, seed: int) -> None:
     )
     bank = build_text_bank(descriptions, HashEncoder(), progress=False)
     bank.save(folder / "text_bank.safetensors")
+    bank.shuffled(0).save(folder / "text_bank_shuffled.safetensors")
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ train_pipeline = [
     dict(type="FillMissingKeypoints", min_score=0.3, max_gap=10),
     dict(type="NormalizeSigner", reference="shoulders"),
     dict(type="RandomPlanarAffine", rotate=10, scale=0.1, shear=0.1, shift=0.1),
-    dict(type="SampleSignFrames", clip_len=24, mode="window", p_interval=(0.8, 1)),
+    dict(type="SampleSignFrames", clip_len=16, mode="window", p_interval=(0.8, 1)),
     dict(type="PoseDecode"),
     dict(type="SkeletonStream", stream="j"),
     dict(type="LoadSignDescriptions"),
@@ -23,7 +23,7 @@ test_pipeline = [
     dict(type="TrimToSigning"),
     dict(type="FillMissingKeypoints", min_score=0.3, max_gap=10),
     dict(type="NormalizeSigner", reference="shoulders"),
-    dict(type="SampleSignFrames", clip_len=24, mode="uniform", test_mode=True),
+    dict(type="SampleSignFrames", clip_len=16, mode="uniform", test_mode=True),
     dict(type="PoseDecode"),
     dict(type="SkeletonStream", stream="j"),
     dict(type="FormatGCNInput", num_person=1),
@@ -31,7 +31,7 @@ test_pipeline = [
 ]
 
 train_dataloader = dict(
-    batch_size=32,
+    batch_size=16,
     num_workers=0,
     sampler=dict(type="DefaultSampler", shuffle=True),
     drop_last=True,

@@ -10,7 +10,7 @@ import numpy as np
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 
-from gspmc_mm.descriptions import SYNONYM_TERM, TextBank
+from gspmc_mm.descriptions import SYNONYM_TERM, TextBank, TextBankError
 from gspmc_mm.skeleton import Layout, get_layout
 
 # Fills the places of a row table that have no text.
@@ -29,8 +29,9 @@ def row_table(rows: Sequence[np.ndarray], width: int) -> np.ndarray:
 class LoadSignDescriptions(BaseTransform):
     """Add the rows of the text bank that describe the clip's sign.
 
-    The bank is read once, when the pipeline is built. A mirrored clip gets the texts of the opposite part (the right hand's for the left
-    hand), as its layout pairs them. The synonym is drawn anew each time, hence each epoch.
+    The bank is read once, when the pipeline is built. A mirrored clip gets the texts of the opposite
+    part (the right hand's for the left hand), as its layout pairs them. The synonym is drawn anew each
+    time, hence each epoch.
 
     Required Keys:
 
@@ -67,14 +68,14 @@ class LoadSignDescriptions(BaseTransform):
     ) -> None:
         self.layout = None if layout is None else get_layout(layout)
         if text_bank is None:
-            self._bank, self.text_bank, self.num_classes, self.term_names = None, None, None, ()
+            self.bank, self.text_bank, self.num_classes, self.term_names = None, None, None, ()
             return
         if isinstance(text_bank, TextBank):
             bank, self.text_bank = text_bank, repr(text_bank)
         else:
             bank, self.text_bank = TextBank.load(text_bank), os.fspath(text_bank)
         bank.check_classes(num_classes=num_classes, classes=classes)
-        self._bank = bank
+        self.bank = bank
         self.term_names = tuple(bank.term_names)
         self.num_classes = bank.num_classes
         synonym = self.term_names.index(SYNONYM_TERM)
@@ -107,8 +108,11 @@ class LoadSignDescriptions(BaseTransform):
         Raises:
             TextBankError: Number, names or order of the signs differ.
         """
-        if self._bank is not None:
-            self._bank.check_classes(num_classes=num_classes, classes=classes)
+        if self.bank is not None:
+            try:
+                self.bank.check_classes(num_classes=num_classes, classes=classes)
+            except TextBankError as error:
+                raise TextBankError(f"{self.text_bank}: {error}") from error
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add `text_rows`."""
