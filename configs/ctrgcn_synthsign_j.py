@@ -17,3 +17,4 @@ model = dict(
 )
 train_cfg = dict(val_begin=2, val_interval=2)
 default_hooks = dict(checkpoint=dict(interval=6))
+auto_scale_lr = dict(enable=False, base_batch_size=16)

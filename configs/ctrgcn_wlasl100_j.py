@@ -22,3 +22,4 @@ custom_hooks = [
     dict(type="EMAHook", ema_type="ExponentialMovingAverage", momentum=0.01, update_buffers=True),
 ]
 default_hooks = dict(checkpoint=dict(interval=6))
+auto_scale_lr = dict(enable=False, base_batch_size=16)

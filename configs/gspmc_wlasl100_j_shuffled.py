@@ -3,6 +3,4 @@
 _base_ = "gspmc_wlasl100_j.py"
 text_bank = "data/wlasl100/text_bank_shuffled.safetensors"
 model = dict(cls_head=dict(text_bank=text_bank))
-train_dataloader = dict(
-    dataset=dict(pipeline_overrides=dict(LoadSignDescriptions=dict(text_bank=text_bank)))
-)
+train_dataloader = dict(dataset=dict(pipeline_overrides=dict(LoadSignDescriptions=dict(text_bank=text_bank))))

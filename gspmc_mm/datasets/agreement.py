@@ -70,8 +70,7 @@ def _check_texts(head: Any, dataset: SignPoseDataset) -> None:
             continue
         ours, theirs = step.bank, head.bank
         if ours.texts != theirs.texts or any(
-            not np.array_equal(getattr(ours, name), getattr(theirs, name))
-            for name in ("labels", "terms", "text_ids")
+            not np.array_equal(getattr(ours, name), getattr(theirs, name)) for name in ("labels", "terms", "text_ids")
         ):
             raise TextBankError(
                 f"LoadSignDescriptions takes its texts from {step.text_bank} and the model's cls_head from "

@@ -32,7 +32,7 @@ INPUT_SHAPE = {
     "slr500": (1, 1, 64, 87, 3),
     "autsl": (1, 1, 64, 87, 3),
     "wlasl100": (1, 1, 16, 20, 7),
-    "synthsign": (1, 1, 24, 39, 3),
+    "synthsign": (1, 1, 16, 39, 3),
 }
 LoadConfig = Callable[[str], Config]
 

@@ -25,10 +25,7 @@ WORKERS = (
 AVERAGED = """
 _base_ = {base!r}
 custom_hooks = [
-    dict(type="PlainCheckpointHook"),
-    dict(type="EpochSeedHook"),
-    dict(type="ValidateResumedEpochHook"),
-    dict(type="CheckSignsHook"),
+    *_base_.custom_hooks,
     dict(type="EMAHook", ema_type="ExponentialMovingAverage", momentum=0.1, update_buffers=True),
 ]
 """

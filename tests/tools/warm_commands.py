@@ -47,7 +47,7 @@ def run(order: dict) -> None:
     os.dup2(output, 1)
     os.dup2(output, 2)
     sys.stdin = os.fdopen(0, closefd=False)
-    sys.stdout = os.fdopen(1, "w", closefd=False)
+    sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
     sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
     sys.argv = list(order["argv"])
     sys.path.insert(0, os.path.dirname(os.path.abspath(sys.argv[0])))
