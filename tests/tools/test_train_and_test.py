@@ -167,8 +167,10 @@ def test_auto_scale_lr_and_deterministic(train, place):
     assert first["lr"] == pytest.approx(first["base_lr"] / 2)  # batch 4 in place of 8
 
 
-def test_auto_scale_lr_needs_the_batch_size_of_the_config(train, place):
-    done = train(BASELINE, "work/none", "--auto-scale-lr")
+def test_auto_scale_lr_needs_the_batch_size_of_the_config(train, place, repository, tmp_path):
+    config = tmp_path / "no_batch_size.py"
+    config.write_text(f'_base_ = "{repository / BASELINE}"\nauto_scale_lr = dict(_delete_=True)\n')
+    done = train(config, "work/none", "--auto-scale-lr")
     assert done.status != 0
     assert "auto_scale_lr = dict(enable=False, base_batch_size=...)" in done.last
     assert not (place / "work" / "none").exists()
