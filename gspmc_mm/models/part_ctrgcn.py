@@ -6,66 +6,59 @@ section 3). Written from the mathematics of the paper.
 
 Differences from the paper's block, all exact:
 
-- the mean over time is taken before the two relation projections (both are linear),
-- the three subsets share one product for the projections and one for the aggregation.
+- the mean over time is taken before the two relation projections (both are linear), which are one product for all
+  subsets,
+- no topology is kept: see `refined_graph_convolution`,
+- 1x1 convolutions are matrix products, and pooling is a maximum of three.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING
 
 import torch
 from mmaction.models.utils import Graph
 from mmaction.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
 
-from gspmc_mm.skeleton import get_layout
+from gspmc_mm.models.pointwise_and_pooling import max_of_three, pointwise
+from gspmc_mm.models.refined_graph_convolution import mixing_weights, refined_graph_convolution, refined_topology
+from gspmc_mm.skeleton import Layout, get_layout
 
+if TYPE_CHECKING:
+    from gspmc_mm.models.fused_ctrgcn import FusedCTRGCN
 
-def refined_topology(query: Tensor, key: Tensor, weight: Tensor, bias: Tensor, shared: Tensor, alpha: Tensor) -> Tensor:
-    """Topology of every channel: shared + alpha (weight . tanh(query_u - key_v) + bias) (CTR-GCN, eq. 5 to 7).
-
-    alpha is folded into the small tensors, so that one product and one sum over V x V remain.
-
-    Args:
-        query: (N, S, R, V) projection of the joint that receives, S subsets, R relation channels.
-        key: (N, S, R, V) projection of the joint that gives.
-        weight: (S, C, R).
-        bias: (S, C).
-        shared: (S, V, V), (receiving, giving).
-        alpha: (1,).
-
-    Returns:
-        (N, S, C, V, V), last two axes (receiving joint u, giving joint v).
-    """
-    relation = torch.tanh(query.unsqueeze(-1) - key.unsqueeze(-2))
-    n, s, r, v, _ = relation.shape
-    refined = torch.matmul(alpha * weight, relation.view(n, s, r, v * v)).view(n, s, -1, v, v)
-    return refined + ((alpha * bias)[:, :, None, None] + shared[:, None])
-
-
-def aggregate(topology: Tensor, features: Tensor) -> Tensor:
-    """Sum over subsets and giving joints, one topology per channel (CTR-GCN, eq. 8).
-
-    Args:
-        topology: (N, S, C, V, V), (receiving, giving).
-        features: (N, S, C, T, V).
-
-    Returns:
-        (N, C, T, V).
-    """
-    n, s, c, t, v = features.shape
-    # One product of contraction S * V for every (clip, channel).
-    left = features.permute(0, 2, 3, 1, 4).reshape(n, c, t, s * v)
-    right = topology.permute(0, 2, 1, 4, 3).reshape(n, c, s * v, v)
-    return torch.matmul(left, right)
+MEMORY = ("normal", "low")
 
 
 def init_convolution(convolution: nn.Conv2d) -> nn.Conv2d:
     """Kaiming normal weights by fan-out; returns what it got."""
     nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
     return convolution
+
+
+class ResidualProjection(nn.Sequential):
+    """A 1x1 convolution and its norm beside a unit that changes channels or frames.
+
+    Args:
+        in_channels: Channels that come in.
+        out_channels: Channels that go out.
+        stride: Step over time.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
+        convolution = nn.Conv2d(in_channels, out_channels, 1, stride=(stride, 1), bias=False)
+        super().__init__(init_convolution(convolution), nn.BatchNorm2d(out_channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C_in, T, V) -> (N, C_out, ceil(T / stride), V)."""
+        convolution, norm = self
+        return norm(pointwise(x, convolution.weight, stride=convolution.stride[0]))
 
 
 class CTRGraphConv(nn.Module):
@@ -109,10 +102,7 @@ class CTRGraphConv(nn.Module):
         if in_channels == out_channels:
             self.residual = nn.Identity()
         else:
-            self.residual = nn.Sequential(
-                init_convolution(nn.Conv2d(in_channels, out_channels, 1, bias=False)),
-                nn.BatchNorm2d(out_channels),
-            )
+            self.residual = ResidualProjection(in_channels, out_channels)
         self.relu = nn.ReLU(inplace=True)
         self.reset_parameters()
 
@@ -134,16 +124,25 @@ class CTRGraphConv(nn.Module):
         Returns:
             (N, S, C_out, V, V), (receiving, giving).
         """
-        n, _, _, v = x.shape
-        query, key = self.relations(x.mean(2)).view(n, 2, self.subsets, self.relation, v).unbind(1)
-        return refined_topology(query, key, self.refine_weight, self.refine_bias, self.topology, self.alpha)
+        return refined_topology(*self.query_and_key(x), self.mixing, self.topology)
+
+    def query_and_key(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, C_in, T, V) -> projections of the receiving and of the giving joints, each (N, S, R, V)."""
+        # The mean over time comes first: both are linear.
+        projected = pointwise(x.mean(2, keepdim=True), self.relations.weight, self.relations.bias)
+        return projected.view(x.size(0), 2, self.subsets, self.relation, x.size(3)).unbind(1)
+
+    @property
+    def mixing(self) -> Tensor:
+        """(S, C_out, R + 2), see `mixing_weights`."""
+        return mixing_weights(self.refine_weight, self.refine_bias, self.alpha)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C_in, T, V) -> (N, C_out, T, V)."""
-        n, _, t, v = x.shape
-        values = self.values(x).view(n, self.subsets, self.out_channels, t, v)
-        y = self.norm(aggregate(self.channel_topology(x), values))
-        return self.relu(y + self.residual(x))
+        weight = self.values.weight.view(self.subsets, self.out_channels, -1)
+        bias = self.values.bias.view(self.subsets, self.out_channels)
+        y = refined_graph_convolution(x, weight, bias, *self.query_and_key(x), self.mixing, self.topology)
+        return self.relu(self.norm(y).add_(self.residual(x)))
 
 
 class MultiScaleTemporalConv(nn.Module):
@@ -197,17 +196,18 @@ class MultiScaleTemporalConv(nn.Module):
             )
             for channels, dilation in zip(self.widths, dilations, strict=False)
         )
-        self.pool = nn.MaxPool2d((3, 1), stride=(stride, 1), padding=(1, 0))
         self.norm = nn.BatchNorm2d(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C_in, T, V) -> (N, C_out, ceil(T / stride), V)."""
-        entered = self.entry(x)
         rest = self.widths[-1]
-        active = self.relu(self.entry_norm(entered[:, :-rest]))
+        active = self.relu(self.entry_norm(pointwise(x, self.entry.weight[:-rest])))
         *dilated, pooled = active.split(self.widths[:-1], dim=1)
         branches = [convolution(part) for convolution, part in zip(self.dilated, dilated, strict=True)]
-        branches += [self.pool(pooled), entered[:, -rest:, :: self.stride]]
+        branches += [
+            max_of_three(pooled, self.stride),
+            pointwise(x, self.entry.weight[-rest:], stride=self.stride),
+        ]
         return self.norm(torch.cat(branches, dim=1))
 
 
@@ -242,16 +242,45 @@ class CTRGCNBlock(nn.Module):
         elif in_channels == out_channels and stride == 1:
             self.residual = nn.Identity()
         else:
-            self.residual = nn.Sequential(
-                init_convolution(nn.Conv2d(in_channels, out_channels, 1, stride=(stride, 1), bias=False)),
-                nn.BatchNorm2d(out_channels),
-            )
+            self.residual = ResidualProjection(in_channels, out_channels, stride)
         self.relu = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C_in, T, V) -> (N, C_out, ceil(T / stride), V)."""
         y = self.temporal(self.graph(x))
-        return self.relu(y if self.residual is None else y + self.residual(x))
+        return self.relu(y if self.residual is None else y.add_(self.residual(x)))
+
+
+def check_skeletons(x: Tensor, layout: Layout, in_channels: int, num_person: int) -> None:
+    """Refuse skeletons (N, M, T, V, C) that a network was not built for.
+
+    Raises:
+        ValueError: Joints, channels or people are others.
+    """
+    _, m, _, v, c = x.shape
+    if v != layout.num_joints or c != in_channels:
+        raise ValueError(
+            f"PartCTRGCN was built for {layout.num_joints} joints ({layout.name}) of "
+            f"{in_channels} channels and got {v} joints of {c} channels; the pipeline's SelectKeypoints "
+            "and SkeletonStream have to name the same layout and channels as the backbone."
+        )
+    if m % num_person:
+        raise ValueError(f"PartCTRGCN was built for num_person={num_person} and got {m} people.")
+
+
+@contextmanager
+def running_statistics_kept(module: nn.Module) -> Iterator[None]:
+    """Inside, batch norms still use the batch's statistics and do not add them to the running ones a second time."""
+    norms = [one for one in module.modules() if isinstance(one, _BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0  # running statistics of which nothing is replaced
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+            norm.num_batches_tracked -= 1
 
 
 @MODELS.register_module()
@@ -271,9 +300,11 @@ class PartCTRGCN(BaseModule):
         graph: Further arguments of `CTRGraphConv`, for instance `dict(norm_init=1e-6)`.
         temporal: Further arguments of `MultiScaleTemporalConv`.
         dropout: Probability with which a channel of a clip is dropped behind each block. 0 is the paper's.
+        memory: 'normal', or 'low': training keeps each block's input only and computes the block again in backward.
 
     Raises:
         LayoutError: The layout is unknown or not valid.
+        ValueError: `memory` is neither.
     """
 
     def __init__(
@@ -289,9 +320,13 @@ class PartCTRGCN(BaseModule):
         graph: dict | None = None,
         temporal: dict | None = None,
         dropout: float = 0.0,
+        memory: str = "normal",
         init_cfg: dict | list | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
+        if memory not in MEMORY:
+            raise ValueError(f"memory={memory!r} is none of {MEMORY}")
+        self.memory = memory
         self.layout = get_layout(layout)
         # mmaction's matrices are normalised by column: column i holds the neighbours that joint i takes from.
         # Transposed, row u receives, and the aggregation is a mean over neighbours.
@@ -333,18 +368,31 @@ class PartCTRGCN(BaseModule):
         Raises:
             ValueError: The joints or channels are not those of this network.
         """
+        check_skeletons(x, self.layout, self.in_channels, self.num_person)
         n, m, t, v, c = x.shape
-        if v != self.layout.num_joints or c != self.in_channels:
-            raise ValueError(
-                f"PartCTRGCN was built for {self.layout.num_joints} joints ({self.layout.name}) of "
-                f"{self.in_channels} channels and got {v} joints of {c} channels; the pipeline's SelectKeypoints "
-                "and SkeletonStream have to name the same layout and channels as the backbone."
-            )
         groups = self.num_person
-        if m % groups:
-            raise ValueError(f"PartCTRGCN was built for num_person={groups} and got {m} people.")
         x = x.permute(0, 1, 3, 4, 2).reshape(n * m // groups, groups * v * c, t)
         x = self.input_norm(x).view(n * m, v, c, t).permute(0, 2, 3, 1).contiguous()
         for block in self.blocks:
-            x = self.dropout(block(x))
+            x = self.dropout(self._run(block, x))
         return x.view(n, m, *x.shape[1:])
+
+    def _run(self, block: CTRGCNBlock, x: Tensor) -> Tensor:
+        """One block; with little memory it is run again in backward instead of being remembered."""
+        if self.memory == "normal" or not (self.training and torch.is_grad_enabled()):
+            return block(x)
+
+        def contexts() -> tuple[AbstractContextManager, AbstractContextManager]:
+            return nullcontext(), running_statistics_kept(block)
+
+        return checkpoint(block, x, use_reentrant=False, preserve_rng_state=False, context_fn=contexts)
+
+    def fuse(self) -> FusedCTRGCN:
+        """This network for inference, its norms folded into the products; this one is left as it is.
+
+        Returns:
+            A module that takes and returns what this one does, equal to `eval()` to rounding. It cannot be trained.
+        """
+        from gspmc_mm.models.fused_ctrgcn import FusedCTRGCN
+
+        return FusedCTRGCN(self)

@@ -78,3 +78,20 @@ class PartPooledGCNRecognizer(RecognizerGCN):
         """Class scores and labels written into the samples."""
         pooled, _ = self.extract_feat(inputs, stage="neck")
         return self.cls_head.predict(pooled, data_samples)
+
+    def fuse(self) -> PartPooledGCNRecognizer:
+        """Make this recogniser faster for inference, in place: fused backbone, no part and text branches.
+
+        Returns:
+            Itself, in evaluation. It cannot be trained any more, and its checkpoint would be another: keep the old one.
+
+        Raises:
+            TypeError: The backbone has no `fuse()`.
+        """
+        if not hasattr(self.backbone, "fuse"):
+            raise TypeError(f"{type(self.backbone).__name__} cannot be fused; PartCTRGCN can.")
+        self.backbone = self.backbone.fuse()
+        self.part_pooling = None
+        if hasattr(self.cls_head, "strip_text"):
+            self.cls_head.strip_text()
+        return self.eval()

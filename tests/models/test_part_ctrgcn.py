@@ -9,7 +9,8 @@ import torch
 from mmaction.registry import MODELS
 
 from gspmc_mm.models import PartCTRGCN
-from gspmc_mm.models.part_ctrgcn import CTRGCNBlock, MultiScaleTemporalConv, aggregate
+from gspmc_mm.models.part_ctrgcn import CTRGCNBlock, MultiScaleTemporalConv, max_of_three
+from gspmc_mm.models.refined_graph_convolution import refined_graph_convolution
 from gspmc_mm.skeleton import LayoutError, get_layout, layout_names
 
 # ---- a slow block, written from the equations of the CTR-GCN paper ----
@@ -139,6 +140,14 @@ def test_block_equals_the_paper(user_layout, channels_in, channels_out, stride, 
         assert (fast - slow).norm() <= 1e-4 * slow.norm() + 1e-9, name
 
 
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("frames", [1, 2, 7, 8])
+def test_max_of_three_is_max_pooling(frames, stride):
+    x = torch.randn(2, 3, frames, 5)
+    expected = torch.nn.functional.max_pool2d(x, (3, 1), (stride, 1), (1, 0))
+    assert torch.equal(max_of_three(x, stride), expected)
+
+
 # ---- topology ----
 
 
@@ -156,16 +165,15 @@ def test_topology_is_a_mean_over_neighbours(name, user_layout):
                 expected[subset, u, v] += 1 / len(givers)
     torch.testing.assert_close(shared, expected)
     # A constant stays constant; only who has no neighbour in that direction gets nothing.
-    received = aggregate(shared[None, :, None], torch.full((1, 3, 1, 2, layout.num_joints), 5.0))
-    torch.testing.assert_close(received, 5.0 * (expected.sum(-1) > 0.5).sum(0).expand_as(received).float())
+    received = shared.sum(0) @ torch.full((layout.num_joints,), 5.0)
+    torch.testing.assert_close(received, 5.0 * (expected.sum(-1) > 0.5).sum(0).float())
 
 
 def test_aggregation_of_the_untrained_block_is_a_mean_over_neighbours(user_layout):
     graph = PartCTRGCN(user_layout, base_channels=8, num_stages=2).blocks[1].graph
-    with torch.no_grad():
-        graph.values.weight.copy_(torch.eye(8).repeat(3, 1)[:, :, None, None])
     x = torch.randn(2, 8, 4, 5)
-    y = aggregate(graph.channel_topology(x), graph.values(x).view(2, 3, 8, 4, 5))
+    unchanged, no_bias = torch.eye(8).repeat(3, 1, 1), torch.zeros(3, 8)
+    y = refined_graph_convolution(x, unchanged, no_bias, *graph.query_and_key(x), graph.mixing, graph.topology)
     layout = get_layout(user_layout)
     for u in range(5):
         total = x[..., u].clone()
@@ -328,3 +336,71 @@ def test_autocast(user_layout):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         y = net(x)
     assert (y.float() - net(x)).norm() < 0.05 * net(x).norm()
+
+
+# ---- little memory ----
+
+
+def test_low_memory_gives_the_same_gradients_and_statistics(user_layout):
+    kwargs = {"base_channels": 8, "num_stages": 3, "down_stages": (2,), "inflate_stages": (2,)}
+    normal, low = PartCTRGCN(user_layout, **kwargs), PartCTRGCN(user_layout, memory="low", **kwargs)
+    low.load_state_dict(normal.state_dict())
+    x = torch.randn(3, 1, 6, 5, 3)
+    probe = torch.randn(3, 1, 16, 3, 5)
+    for net in (normal, low):
+        (net(x) * probe).sum().backward()
+    for (name, one), (_, other) in zip(normal.named_parameters(), low.named_parameters(), strict=True):
+        torch.testing.assert_close(other.grad, one.grad, msg=lambda text, name=name: f"{name}: {text}")
+    # Run twice, counted once.
+    for (name, one), (_, other) in zip(normal.named_buffers(), low.named_buffers(), strict=True):
+        assert torch.equal(one, other), name
+    normal.eval(), low.eval()
+    assert torch.equal(normal(x), low(x))
+
+
+def test_low_memory_keeps_less_for_backward():
+    def kept(memory):
+        net, storages = PartCTRGCN("coco17", base_channels=16, num_stages=4, memory=memory), {}
+
+        def pack(tensor):
+            storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            y = net(torch.randn(2, 1, 16, 17, 3))
+        return sum(storages.values()), y
+
+    assert kept("low")[0] < 0.3 * kept("normal")[0]
+
+
+def test_unknown_memory():
+    with pytest.raises(ValueError, match="memory='little'"):
+        PartCTRGCN(memory="little")
+
+
+def test_state_dict_of_before_the_rewrite_has_these_names(user_layout):
+    """Checkpoints in the wild: names and shapes may not change without an upgrade on loading."""
+    net = PartCTRGCN(user_layout, base_channels=8, num_stages=2, down_stages=(2,), inflate_stages=(2,))
+    shapes = {name: tuple(tensor.shape) for name, tensor in net.state_dict().items() if "blocks.1." in name}
+    norm = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
+    assert {name.removeprefix("blocks.1."): shape for name, shape in shapes.items()} == {
+        "graph.refine_weight": (3, 16, 8),
+        "graph.refine_bias": (3, 16),
+        "graph.alpha": (1,),
+        "graph.topology": (3, 5, 5),
+        "graph.relations.weight": (48, 8, 1),
+        "graph.relations.bias": (48,),
+        "graph.values.weight": (48, 8, 1, 1),
+        "graph.values.bias": (48,),
+        "graph.residual.0.weight": (16, 8, 1, 1),
+        "residual.0.weight": (16, 8, 1, 1),
+        "temporal.entry.weight": (16, 16, 1, 1),
+        "temporal.dilated.0.weight": (4, 4, 5, 1),
+        "temporal.dilated.1.weight": (4, 4, 5, 1),
+        **{
+            f"{unit}.{key}": () if key == "num_batches_tracked" else (16,)
+            for key in norm
+            for unit in ("graph.norm", "graph.residual.1", "residual.1", "temporal.norm")
+        },
+        **{f"temporal.entry_norm.{key}": () if key == "num_batches_tracked" else (12,) for key in norm},
+    }
