@@ -102,10 +102,12 @@ class TextConditionedHead(BaseHead):
         if self.with_text:
             self.loss_con = MODELS.build(dict(loss_con or dict(type="MultiPositiveKLLoss", tau=0.1)))
             self.text_dim = text_dim
-            # T_g and T_s share the global projection.
-            self.text_projections = nn.ModuleDict(
-                {name: nn.Linear(in_channels, text_dim) for name in (GLOBAL_TERM, *self.parts)}
-            )
+            # T_g and T_s share the global projection. Its random numbers are taken aside, so that under one seed a
+            # network with texts starts from the same backbone and classifier as its baseline.
+            with torch.random.fork_rng(devices=[]):
+                self.text_projections = nn.ModuleDict(
+                    {name: nn.Linear(in_channels, text_dim) for name in (GLOBAL_TERM, *self.parts)}
+                )
             self.register_buffer("text_vectors", torch.empty(0, text_dim), persistent=False)
             if os.path.exists(self.text_bank_path):
                 self._load_bank()
