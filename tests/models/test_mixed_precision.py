@@ -10,9 +10,17 @@ from torch import nn
 LABELS = [0, 1, 2, 3, 4, 5, 0, 1]
 
 
-def recognizer(bank_path, layout, memory="normal"):
+@pytest.fixture
+def hands(make_bank, tmp_path):
+    """A text bank with texts for the hands alone, and its path."""
+    bank, path = make_bank(parts=("left_hand", "right_hand")), str(tmp_path / "bank.safetensors")
+    bank.save(path)
+    return bank, path
+
+
+def recognizer(bank_path, memory="normal"):
     torch.manual_seed(3)
-    backbone = {"type": "PartCTRGCN", "layout": layout, "base_channels": 16, "num_stages": 3, "memory": memory}
+    backbone = {"type": "PartCTRGCN", "layout": "hands20", "base_channels": 16, "num_stages": 3, "memory": memory}
     model = MODELS.build(
         {
             "type": "PartPooledGCNRecognizer",
@@ -24,17 +32,17 @@ def recognizer(bank_path, layout, memory="normal"):
                 "text_dim": 16,
                 "text_bank": bank_path,
             },
-            "part_pooling": {"type": "PartPooling", "layout": layout},
+            "part_pooling": {"type": "PartPooling", "layout": "hands20"},
         }
     )
     model.init_weights()
     return model
 
 
-def train(model, bank, samples, dtype, steps=15):
+def train(model, bank, samples, dtype, steps=30):
     """Losses of some steps on one batch."""
     torch.manual_seed(5)
-    x = torch.randn(len(LABELS), 1, 1, 8, 87, 3)
+    x = torch.randn(len(LABELS), 1, 1, 8, 20, 3)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
     history = []
     for _ in range(steps):
@@ -52,10 +60,11 @@ def train(model, bank, samples, dtype, steps=15):
 @pytest.mark.parametrize(
     ("dtype", "memory"), [(torch.bfloat16, "normal"), (torch.float16, "normal"), (torch.bfloat16, "low")]
 )
-def test_half_precision_trains_like_float32(bank, bank_path, make_samples, dtype, memory):
+def test_half_precision_trains_like_float32(hands, make_samples, dtype, memory):
+    bank, bank_path = hands
     samples = make_samples(bank, LABELS)
-    exact = train(recognizer(bank_path, "sign87"), bank, samples, None)
-    model = recognizer(bank_path, "sign87", memory)
+    exact = train(recognizer(bank_path), bank, samples, None)
+    model = recognizer(bank_path, memory)
     half = train(model, bank, samples, dtype)
     assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
     assert exact[-1] < 0.7 * exact[0]  # something is learnt
@@ -64,8 +73,9 @@ def test_half_precision_trains_like_float32(bank, bank_path, make_samples, dtype
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_statistics_and_parameters_stay_float32(bank, bank_path, make_samples, dtype):
-    model = recognizer(bank_path, "sign87")
+def test_statistics_and_parameters_stay_float32(hands, make_samples, dtype):
+    bank, bank_path = hands
+    model = recognizer(bank_path)
     train(model, bank, make_samples(bank, LABELS), dtype, steps=1)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
