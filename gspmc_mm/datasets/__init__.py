@@ -5,6 +5,7 @@ its TRANSFORMS.
 """
 
 from gspmc_mm.datasets.agreement import CheckSignsHook
+from gspmc_mm.datasets.collation import SkeletonPreprocessor, stack_clips
 from gspmc_mm.datasets.seeding import EpochSeedHook, seed_worker
 from gspmc_mm.datasets.sign_pose_dataset import PoseDataError, SignPoseDataset
 from gspmc_mm.datasets.transforms import (
@@ -31,7 +32,9 @@ __all__ = [
     "SampleSignFrames",
     "SelectKeypoints",
     "SignPoseDataset",
+    "SkeletonPreprocessor",
     "SkeletonStream",
     "TrimToSigning",
     "seed_worker",
+    "stack_clips",
 ]

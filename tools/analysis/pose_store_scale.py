@@ -5,7 +5,11 @@ points, 7.5 GB), opens it in fresh processes and prints what they saw, beside th
 of mmaction with fewer clips, extrapolated. The files are removed at the end unless --keep is given.
 The processes load the room of the store alone, so that PyTorch's own 600 MB do not hide the rest.
 
-    python tools/analysis/pose_store_scale.py --clips 125000 --frames 90 --out work_dirs/scale
+With --workers, a DataLoader of so many processes then reads clips at random: all of the store through SignPoseDataset
+and the training pipeline of SLR-500; the clips of the pickle through the same, and through mmaction's skeleton
+pipeline; and these through mmaction's PoseDataset with that pipeline. Every process tells its memory.
+
+    python tools/analysis/pose_store_scale.py --clips 125000 --frames 90 --workers 4 --out work_dirs/scale
 """
 
 from __future__ import annotations
@@ -24,8 +28,18 @@ from pathlib import Path
 import numpy as np
 
 LAYOUT = "wholebody133"
+SPLIT = "gsp35/train"
 DISTINCT = 256  # random clips that are repeated, so that making them takes no time
 MB = 2**20
+# The skeleton pipeline of mmaction's own configs (2s-AGCN, ST-GCN++), with all points as they are.
+MMACTION_PIPELINE = [
+    {"type": "PreNormalize2D"},
+    {"type": "GenSkeFeat", "dataset": "coco", "feats": ["j"]},
+    {"type": "UniformSampleFrames", "clip_len": 64},
+    {"type": "PoseDecode"},
+    {"type": "FormatGCNInput", "num_person": 1},
+    {"type": "PackActionInputs"},
+]
 
 
 def main() -> None:
@@ -36,13 +50,19 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for the files")
     parser.add_argument("--reads", type=int, default=1000, help="random clips read per process")
     parser.add_argument("--pickle-clips", type=int, default=2000, help="clips of the pickle")
+    parser.add_argument("--workers", type=int, default=0, help="also read with so many worker processes")
+    parser.add_argument("--loaded", type=int, default=4000, help="clips that the workers read")
     parser.add_argument("--keep", action="store_true", help="do not remove the files at the end")
-    parser.add_argument("--probe", choices=("store", "pickle"), help=argparse.SUPPRESS)
+    parser.add_argument("--probe", choices=("store", "pickle", "loader"), help=argparse.SUPPRESS)
+    parser.add_argument("--among", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--pipeline", choices=("slr500", "mmaction"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.probe == "store":
         probe_store(arguments.out, arguments.reads)
     elif arguments.probe == "pickle":
         probe_pickle(arguments.out)
+    elif arguments.probe == "loader":
+        probe_loader(arguments)
     else:
         measure(arguments)
 
@@ -81,6 +101,8 @@ def measure(arguments: argparse.Namespace) -> None:
         print(f"  times {factor:.1f}, EXTRAPOLATED to {arguments.clips} clips:")
         print(f"  size {pickled.stat().st_size * factor / 1e9:.1f} GB, load", end=" ")
         print(f"{seen['load_s'] * factor:.0f} s, {seen['private_mb'] * factor / 1024:.1f} GiB each")
+        if arguments.workers:
+            measure_loaders(arguments, store, pickled, pickle_clips)
     finally:
         if not arguments.keep:
             for file in (store, part, pickled):
@@ -108,7 +130,7 @@ def write_store(path: Path, clips: int, frames: int) -> None:
     with PoseStoreWriter(path, header, overwrite=True) as writer:
         for number in range(clips):
             keypoint, score = points[number % len(points)]
-            signer = number // 5 % 50 + 1
+            signer = signer_of(number)
             writer.add(
                 PoseClip(
                     clip_id=f"P{signer:02d}_{number:06d}._color",
@@ -118,9 +140,19 @@ def write_store(path: Path, clips: int, frames: int) -> None:
                     signer=f"P{signer:02d}",
                     fps=30.0,
                     image_size=(1920, 1080),
-                    splits=("gsp35/train",) if signer <= 35 else ("gsp35/test", "sota36/test"),
+                    splits=(SPLIT,) if trains(number) else ("gsp35/test", "sota36/test"),
                 )
             )
+
+
+def signer_of(number: int) -> int:
+    """The signer of a clip."""
+    return number // 5 % 50 + 1
+
+
+def trains(number: int) -> bool:
+    """Whether a clip is in the training split."""
+    return signer_of(number) <= 35
 
 
 def forget(path: Path) -> None:
@@ -208,13 +240,99 @@ def probe_pickle(path: Path) -> None:
     print(json.dumps({"load_s": seconds, "private_mb": grown, "keys": len(content)}))
 
 
-def memory() -> dict[str, float]:
-    """Memory of this process in MiB, by kind (Linux: /proc/self/smaps_rollup).
+def measure_loaders(arguments: argparse.Namespace, store: Path, pickled: Path, pickle_clips: int) -> None:
+    """Random reads by worker processes; every variant in a fresh process."""
+    everything, part = (sum(trains(number) for number in range(count)) for count in (arguments.clips, pickle_clips))
+    variants = (
+        (f"SignPoseDataset, the {everything} training clips of the store", store, everything, "slr500"),
+        (f"SignPoseDataset, {part} of them", store, part, "slr500"),
+        (f"SignPoseDataset, the same {part}, mmaction's pipeline", store, part, "mmaction"),
+        (f"mmaction PoseDataset, the same {part} ({pickle_clips} in its pickle)", pickled, part, "mmaction"),
+    )
+    print(f"{arguments.loaded} random clips by {arguments.workers} workers, batches of 32, through the whole pipeline:")
+    for title, file, among, pipeline in variants:
+        command = [sys.executable, __file__, "--probe", "loader", "--out", str(file), "--among", str(among)]
+        command += ["--pipeline", pipeline]
+        command += ["--workers", str(arguments.workers), "--loaded", str(arguments.loaded)]
+        seen = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.splitlines()[-1])
+        print(f"{title}:")
+        print(f"  open              {seen['open_s']:.2f} s, {seen['open_mb']:.0f} MiB added to the process")
+        print(f"  clips             {seen['clips_s']:.0f} per second; {seen['read_s']:.0f} when they are only read")
+        print(f"  processor time    {seen['clips_s_cpu_ms']:.2f} ms a clip; {seen['read_s_cpu_ms']:.2f} to read it")
+        print(f"  each worker       RSS {seen['worker_rss']:.0f} MiB, of its own {seen['worker_private']:.0f} MiB")
+        print(f"  all processes     PSS {seen['pss']:.0f} MiB")
+
+
+def probe_loader(arguments: argparse.Namespace) -> None:
+    """In a process of its own: read random clips with a DataLoader, report clips per second and memory."""
+    import torch
+    from mmaction.registry import DATASETS
+    from mmengine.config import Config
+    from mmengine.dataset import pseudo_collate
+    from mmengine.registry import init_default_scope
+
+    import gspmc_mm  # noqa: F401  registers the components
+
+    init_default_scope("mmaction")
+    torch.set_num_threads(1)
+    kind = "SignPoseDataset" if arguments.out.suffix == ".arrow" else "PoseDataset"
+    pipeline = MMACTION_PIPELINE
+    if arguments.pipeline == "slr500":
+        base = Path(__file__).resolve().parents[2] / "configs" / "_base_" / "datasets" / "slr500.py"
+        pipeline = Config.fromfile(base).train_pipeline
+    before = memory()
+    start = time.perf_counter()
+    dataset = DATASETS.build({"type": kind, "ann_file": str(arguments.out), "split": SPLIT, "pipeline": pipeline})
+    dataset.full_init()
+    result = {"open_s": time.perf_counter() - start, "open_mb": memory()["Rss"] - before["Rss"]}
+    chosen = np.random.default_rng(1).integers(arguments.among, size=arguments.loaded).tolist()
+    for name, source in (("read_s", OnlyRead(dataset)), ("clips_s", dataset)):
+        loader = torch.utils.data.DataLoader(
+            source, batch_size=32, sampler=chosen, num_workers=arguments.workers, collate_fn=pseudo_collate
+        )
+        batches = iter(loader)
+        for _ in range(2 * arguments.workers):  # the workers have started and filled their queues
+            next(batches)
+        pids = [worker.pid for worker in batches._workers]
+        busy, start = sum(map(cpu_seconds, pids)), time.perf_counter()
+        left = sum(1 for _ in range(len(loader) - 2 * arguments.workers - 1) if next(batches) is not None)
+        result[name] = left * 32 / (time.perf_counter() - start)
+        result[name + "_cpu_ms"] = (sum(map(cpu_seconds, pids)) - busy) / (left * 32) * 1e3
+        workers = [memory(pid) for pid in pids]
+        result["worker_rss"] = max(worker["Rss"] for worker in workers)
+        result["worker_private"] = max(worker["Private_Dirty"] + worker["Private_Clean"] for worker in workers)
+        result["pss"] = memory()["Pss"] + sum(worker["Pss"] for worker in workers)
+        del batches
+    print(json.dumps(result))
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time of a process, which another load on the machine changes less than the clock's."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class OnlyRead:
+    """A dataset without its pipeline; of a clip only its length is handed on, so that no time goes into sending it."""
+
+    def __init__(self, dataset: object) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> int:
+        info = self.dataset.get_data_info(index)
+        return int(np.asarray(info["keypoint"]).shape[1])
+
+
+def memory(pid: int | str = "self") -> dict[str, float]:
+    """Memory of a process in MiB, by kind (Linux: /proc/<pid>/smaps_rollup).
 
     Rss is all of it; in Pss a page that n processes share counts 1/n; Anonymous is the part that
     belongs to no file and that no other process could share.
     """
-    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()[1:]
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
     return {line.split(":")[0]: int(line.split()[1]) * 1024 / MB for line in lines}
 
 

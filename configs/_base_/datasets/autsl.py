@@ -33,6 +33,7 @@ train_dataloader = dict(
     batch_size=10,
     num_workers=4,
     worker_init_fn=dict(type="seed_worker"),
+    collate_fn=dict(type="stack_clips"),
     sampler=dict(type="DefaultSampler", shuffle=True),
     drop_last=True,
     pin_memory=True,
@@ -48,6 +49,8 @@ val_dataloader = dict(
     batch_size=64,
     num_workers=4,
     persistent_workers=True,
+    pin_memory=True,
+    collate_fn=dict(type="stack_clips"),
     sampler=dict(type="DefaultSampler", shuffle=False),
     dataset=dict(
         type="SignPoseDataset",
@@ -62,6 +65,8 @@ test_dataloader = dict(
     batch_size=64,
     num_workers=4,
     persistent_workers=True,
+    pin_memory=True,
+    collate_fn=dict(type="stack_clips"),
     sampler=dict(type="DefaultSampler", shuffle=False),
     dataset=dict(
         type="SignPoseDataset",

@@ -35,6 +35,7 @@ train_dataloader = dict(
     batch_size=15,
     num_workers=4,
     worker_init_fn=dict(type="seed_worker"),
+    collate_fn=dict(type="stack_clips"),
     sampler=dict(type="DefaultSampler", shuffle=True),
     drop_last=True,
     pin_memory=True,
@@ -51,6 +52,8 @@ test_dataloader = dict(
     batch_size=64,
     num_workers=4,
     persistent_workers=True,
+    pin_memory=True,
+    collate_fn=dict(type="stack_clips"),
     sampler=dict(type="DefaultSampler", shuffle=False),
     dataset=dict(
         type="SignPoseDataset",

@@ -33,6 +33,7 @@ test_pipeline = [
 train_dataloader = dict(
     batch_size=16,
     num_workers=0,
+    collate_fn=dict(type="stack_clips"),
     sampler=dict(type="DefaultSampler", shuffle=True),
     drop_last=True,
     dataset=dict(
@@ -46,6 +47,7 @@ train_dataloader = dict(
 val_dataloader = dict(
     batch_size=64,
     num_workers=0,
+    collate_fn=dict(type="stack_clips"),
     sampler=dict(type="DefaultSampler", shuffle=False),
     dataset=dict(
         type="SignPoseDataset",
@@ -59,6 +61,7 @@ val_dataloader = dict(
 test_dataloader = dict(
     batch_size=64,
     num_workers=0,
+    collate_fn=dict(type="stack_clips"),
     sampler=dict(type="DefaultSampler", shuffle=False),
     dataset=dict(
         type="SignPoseDataset",

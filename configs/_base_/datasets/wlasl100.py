@@ -35,6 +35,7 @@ test_pipeline = [
 train_dataloader = dict(
     batch_size=16,
     num_workers=0,
+    collate_fn=dict(type="stack_clips"),
     sampler=dict(type="DefaultSampler", shuffle=True),
     drop_last=True,
     dataset=dict(
@@ -48,6 +49,7 @@ train_dataloader = dict(
 val_dataloader = dict(
     batch_size=64,
     num_workers=0,
+    collate_fn=dict(type="stack_clips"),
     sampler=dict(type="DefaultSampler", shuffle=False),
     dataset=dict(
         type="SignPoseDataset",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 
-from gspmc_mm.datasets.transforms.keypoints import seen_points
+from gspmc_mm.datasets.transforms.keypoints import plane_of, seen_points, with_plane
 from gspmc_mm.datasets.transforms.signer import require_joints
 
 
@@ -17,8 +18,8 @@ def planar_matrix(degrees: float, scale: float = 1.0, shear_x: float = 0.0, shea
 
     A positive angle turns x towards y: clockwise to the eye, as y points down in images.
     """
-    angle = np.deg2rad(degrees)
-    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    angle = math.radians(degrees)
+    rotation = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     return scale * rotation @ np.array([[1.0, shear_x], [shear_y, 1.0]])
 
 
@@ -31,10 +32,15 @@ def apply_planar(keypoint: np.ndarray, seen: np.ndarray, matrix: np.ndarray, shi
         matrix: (2, 2).
         shift: (2,).
     """
-    moved = keypoint.copy()
-    plane = keypoint[..., :2] @ matrix.T + shift
-    moved[..., :2] = np.where(seen[..., None], plane, keypoint[..., :2])
-    return moved
+    # Any real 2 x 2 matrix is z -> turn z + fold conj(z), z = x + iy.
+    (xx, xy), (yx, yy) = matrix.tolist()
+    turn, fold = complex(xx + yy, yx - xy) / 2, complex(xx - yy, yx + xy) / 2
+    plane = plane_of(keypoint)
+    moved = plane.conj()
+    moved *= fold
+    moved += turn * plane
+    moved += complex(*shift)
+    return with_plane(keypoint, moved if seen.all() else np.where(seen, moved, plane))
 
 
 @TRANSFORMS.register_module()

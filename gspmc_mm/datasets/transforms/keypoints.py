@@ -29,6 +29,42 @@ def seen_points(keypoint: np.ndarray, score: np.ndarray | None) -> np.ndarray:
     return np.any(keypoint != 0, axis=-1)
 
 
+def plane_of(keypoint: np.ndarray) -> np.ndarray:
+    """The points in the image plane as complex numbers x + iy, which numpy computes with much faster than with pairs.
+
+    Args:
+        keypoint: float (..., V, C), C >= 2.
+
+    Returns:
+        (..., V) of the same precision; a view of `keypoint` where it is contiguous and has two coordinates.
+    """
+    pairs = np.ascontiguousarray(keypoint[..., :2])
+    return pairs.view(np.result_type(pairs, np.complex64))[..., 0]
+
+
+def with_plane(keypoint: np.ndarray, plane: np.ndarray) -> np.ndarray:
+    """A new array of key points whose x and y are those of complex `plane`, see `plane_of`."""
+    pairs = plane[..., None].view(plane.real.dtype)
+    if keypoint.shape[-1] == 2:
+        return pairs
+    return np.concatenate([pairs, keypoint[..., 2:]], axis=-1)
+
+
+def zero_missing(keypoint: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """The points that were seen, and zeros in place of the others.
+
+    Args:
+        keypoint: (..., V, C).
+        seen: bool (..., V).
+
+    Returns:
+        A new array (..., V, C) of the same type.
+    """
+    if keypoint.shape[-1] == 2:
+        return with_plane(keypoint, np.where(seen, plane_of(keypoint), 0))
+    return np.where(seen[..., None], keypoint, 0).astype(keypoint.dtype, copy=False)
+
+
 def gate_points(keypoint: np.ndarray, score: np.ndarray, min_score: float) -> tuple[np.ndarray, np.ndarray]:
     """Declare points below a confidence missing: coordinates 0 and score 0.
 
@@ -38,10 +74,60 @@ def gate_points(keypoint: np.ndarray, score: np.ndarray, min_score: float) -> tu
         min_score: The lowest score that is believed; a score of 0 never is.
 
     Returns:
-        New arrays of the same shapes.
+        Arrays of the same shapes; those that were given if every point is believed.
     """
-    keep = (score > 0) & (score >= min_score)
-    return np.where(keep[..., None], keypoint, 0).astype(keypoint.dtype), np.where(keep, score, 0).astype(score.dtype)
+    keep = score >= min_score if min_score > 0 else score > 0
+    if keep.all():
+        return keypoint, score
+    return zero_missing(keypoint, keep), score * keep
+
+
+def find_gaps(seen: np.ndarray, max_gap: int) -> tuple[np.ndarray, ...] | None:
+    """Runs of missing frames between two that show the point, `max_gap` frames at most.
+
+    Args:
+        seen: bool (M, T, V).
+        max_gap: The longest run.
+
+    Returns:
+        Person, joint, last frame before and first frame behind of each run; None where there is none.
+    """
+    if max_gap < 1:
+        return None
+    # One line of frames for every joint that is missing at times.
+    person, joint = np.nonzero(~seen.all(axis=1))
+    lines = seen[person, :, joint]
+    # Where a line changes from seen to missing and, next in the same line, back, is a run.
+    changes = np.flatnonzero(lines[:, 1:] != lines[:, :-1])
+    line, frame = np.divmod(changes, max(1, seen.shape[1] - 1))
+    begin = np.flatnonzero(lines[line, frame][:-1] & (line[1:] == line[:-1]))
+    first, last = frame[begin], frame[begin + 1] + 1
+    short = last - first - 1 <= max_gap
+    if not short.any():
+        return None
+    line = line[begin[short]]
+    return person[line], joint[line], first[short], last[short]
+
+
+def fill_gaps(keypoint: np.ndarray, score: np.ndarray, gaps: tuple[np.ndarray, ...]) -> None:
+    """Write the straight line between its ends into every run of `find_gaps`.
+
+    Args:
+        keypoint: (M, T, V, C), changed in place.
+        score: (M, T, V), changed in place.
+        gaps: What `find_gaps` found.
+    """
+    person, joint, first, last = gaps
+    sizes = last - first - 1
+    start, end = keypoint[person, first, joint], keypoint[person, last, joint]
+    lower = np.minimum(score[person, first, joint], score[person, last, joint])
+    run = np.repeat(np.arange(len(sizes)), sizes)
+    # 1, 2, ... inside each run.
+    step = np.arange(1, len(run) + 1) - (np.cumsum(sizes) - sizes)[run]
+    weight = (step / (sizes[run] + 1))[:, None]
+    places = person[run], first[run] + step, joint[run]
+    keypoint[places] = (1 - weight) * start[run] + weight * end[run]
+    score[places] = lower[run]
 
 
 def interpolate_gaps(keypoint: np.ndarray, score: np.ndarray, max_gap: int) -> tuple[np.ndarray, np.ndarray]:
@@ -57,22 +143,10 @@ def interpolate_gaps(keypoint: np.ndarray, score: np.ndarray, max_gap: int) -> t
         New arrays; a filled point gets the smaller score of its two neighbours, for it cannot be
         better known than they are.
     """
-    frames = score.shape[1]
-    if max_gap < 1 or frames < 3:
-        return keypoint.copy(), score.copy()
-    time = np.arange(frames)[None, :, None]
-    seen = score > 0
-    before = np.maximum.accumulate(np.where(seen, time, -1), axis=1)
-    after = np.minimum.accumulate(np.where(seen, time, frames)[:, ::-1], axis=1)[:, ::-1]
-    fill = ~seen & (before >= 0) & (after < frames) & (after - before - 1 <= max_gap)
-    person, frame, joint = np.nonzero(fill)
-    first, last = before[fill], after[fill]
-    weight = ((frame - first) / (last - first))[:, None]
     filled, filled_score = keypoint.copy(), score.copy()
-    filled[person, frame, joint] = (1 - weight) * keypoint[person, first, joint] + (
-        weight * keypoint[person, last, joint]
-    )
-    filled_score[person, frame, joint] = np.minimum(score[person, first, joint], score[person, last, joint])
+    gaps = find_gaps(score > 0, max_gap)
+    if gaps is not None:
+        fill_gaps(filled, filled_score, gaps)
     return filled, filled_score
 
 
@@ -111,6 +185,8 @@ class SelectKeypoints(BaseTransform):
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Take the layout's joints out of `keypoint` and `keypoint_score`."""
+        if results["layout"] is self.layout:  # read from the store like that
+            return results
         positions = self.positions(results["layout"])
         results["keypoint"] = np.take(results["keypoint"], positions, axis=-2)
         if results.get("keypoint_score") is not None:
@@ -152,7 +228,12 @@ class FillMissingKeypoints(BaseTransform):
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Replace `keypoint` and `keypoint_score` by gated and filled ones."""
         keypoint, score = gate_points(results["keypoint"], results["keypoint_score"], self.min_score)
-        results["keypoint"], results["keypoint_score"] = interpolate_gaps(keypoint, score, self.max_gap)
+        gaps = find_gaps(score > 0, self.max_gap)
+        if gaps is not None:
+            if score is results["keypoint_score"]:  # the gate had nothing to do and made no new arrays
+                keypoint, score = keypoint.copy(), score.copy()
+            fill_gaps(keypoint, score, gaps)
+        results["keypoint"], results["keypoint_score"] = keypoint, score
         return results
 
     def __repr__(self) -> str:

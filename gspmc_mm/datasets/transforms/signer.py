@@ -11,7 +11,7 @@ from mmcv.transforms import BaseTransform
 from mmengine.logging import MMLogger
 
 from gspmc_mm.datasets.transforms.hands import hand_sizes, hands_of
-from gspmc_mm.datasets.transforms.keypoints import seen_points
+from gspmc_mm.datasets.transforms.keypoints import plane_of, seen_points, with_plane, zero_missing
 from gspmc_mm.skeleton import Layout
 
 # Shoulders are about four times as far apart as wrist and base of the middle finger (37 cm and
@@ -25,6 +25,12 @@ Frame = tuple[np.ndarray, float]
 # Fallbacks already reported by this process, so that one sentence per cause is printed, not one
 # per clip and epoch.
 _reported: set[str] = set()
+
+
+def middle(values: np.ndarray) -> np.ndarray:
+    """Median over the first axis. For a hundred numbers, sorting them is ten times as fast as `np.median`."""
+    ordered = np.sort(values, axis=0)
+    return (ordered[(len(values) - 1) // 2] + ordered[len(values) // 2]) / 2
 
 
 def shoulder_frame(keypoint: np.ndarray, seen: np.ndarray, layout: Layout) -> Frame | None:
@@ -46,10 +52,10 @@ def shoulder_frame(keypoint: np.ndarray, seen: np.ndarray, layout: Layout) -> Fr
         both = person_seen[:, left] & person_seen[:, right]
         if not both.any():
             continue
-        ends = person[both][:, (left, right)].astype(np.float64)
-        unit = float(np.median(np.linalg.norm(ends[:, 0] - ends[:, 1], axis=-1)))
+        one, other = (person[both, joint].astype(np.float64) for joint in (left, right))
+        unit = float(middle(np.sqrt(np.square(one - other).sum(axis=-1))))
         if unit > 0:
-            return np.median(ends.mean(axis=1), axis=0), unit
+            return middle((one + other) / 2), unit
     return None
 
 
@@ -64,8 +70,8 @@ def hands_frame(keypoint: np.ndarray, seen: np.ndarray, layout: Layout) -> Frame
         sizes.append(hand_sizes(keypoint, seen, hand))
     if not sizes or not sum(len(size) for size in sizes):
         return None
-    origin = np.median(np.concatenate(roots).astype(np.float64), axis=0)
-    return origin, HAND_SIZES_PER_UNIT * float(np.median(np.concatenate(sizes)))
+    origin = middle(np.concatenate(roots).astype(np.float64))
+    return origin, HAND_SIZES_PER_UNIT * float(middle(np.concatenate(sizes)))
 
 
 def box_frame(keypoint: np.ndarray, seen: np.ndarray, layout: Layout) -> Frame | None:
@@ -79,6 +85,15 @@ def box_frame(keypoint: np.ndarray, seen: np.ndarray, layout: Layout) -> Frame |
     low, high = points.min(axis=0), points.max(axis=0)
     unit = float((high - low).max())
     return ((low + high) / 2, unit) if unit > 0 else None
+
+
+def rescale(keypoint: np.ndarray, origin: np.ndarray, unit: float) -> np.ndarray:
+    """(keypoint - origin) / unit of points (..., C) with two or more coordinates, in their own precision."""
+    moved = with_plane(keypoint, plane_of(keypoint) - complex(*origin[:2]))
+    if len(origin) > 2:
+        moved[..., 2:] -= origin[2:].astype(moved.dtype)
+    moved /= moved.dtype.type(unit)
+    return moved
 
 
 _FRAMES = {"shoulders": shoulder_frame, "hands": hands_frame, "box": box_frame}
@@ -145,9 +160,10 @@ class NormalizeSigner(BaseTransform):
             frame = box_frame(keypoint, seen, results["layout"])
             self._report(results, nothing=frame is None)
         if frame is not None:
-            origin, unit = frame
-            keypoint = np.where(seen[..., None], (keypoint - origin) / unit, 0)
-        results["keypoint"] = keypoint.astype(np.float32)
+            keypoint = rescale(keypoint, *frame)
+            if not seen.all():
+                keypoint = zero_missing(keypoint, seen)
+        results["keypoint"] = keypoint.astype(np.float32, copy=False)
         results["normalized"] = True
         return results
 
