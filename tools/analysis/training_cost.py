@@ -17,7 +17,6 @@ import argparse
 import logging
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median, quantiles
@@ -38,6 +37,7 @@ from rich.table import Table
 from gspmc_mm.datasets import LoadSignDescriptions
 from gspmc_mm.descriptions import GLOBAL_TERM, SYNONYM_TERM, TextBank
 from gspmc_mm.evaluation import config_hash, gather_provenance
+from gspmc_mm.evaluation.benchmarking.timing import take_turns, timed
 from gspmc_mm.evaluation.provenance import write_json
 from gspmc_mm.skeleton import get_layout
 
@@ -153,37 +153,6 @@ class Contestant:
     def infer(self) -> None:
         """Class scores of the batch."""
         self.model.test_step(self.batch)
-
-
-def timed(step: Callable[[], None], device: torch.device) -> float:
-    """Seconds of one step, the device waited for."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    start = time.perf_counter()
-    step()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter() - start
-
-
-def take_turns(
-    steps: Mapping[str, Callable[[], None]],
-    repeats: int,
-    warm_up: int,
-    device: torch.device,
-    on_pair: Callable[[], object],
-) -> dict[str, list[float]]:
-    """Seconds of `repeats` pairs of steps, the first of a pair changing from pair to pair."""
-    seconds: dict[str, list[float]] = {name: [] for name in steps}
-    order = list(steps)
-    for number in range(warm_up + repeats):
-        for name in order:
-            spent = timed(steps[name], device)
-            if number >= warm_up:
-                seconds[name].append(spent)
-        order.reverse()
-        on_pair()
-    return seconds
 
 
 def compare(seconds: Mapping[str, Sequence[float]]) -> dict[str, Any]:

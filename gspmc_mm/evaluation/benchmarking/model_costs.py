@@ -1,0 +1,207 @@
+"""Time, multiply-adds and memory of networks over joints, frames and batch."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from gspmc_mm.evaluation.benchmarking.arithmetic import matmul_speed, multiply_adds
+from gspmc_mm.evaluation.benchmarking.contenders import CHANNELS, REFERENCE, Contender, Runner, contenders, threads
+from gspmc_mm.evaluation.benchmarking.memory import (
+    MIB,
+    cuda_peak_bytes,
+    in_memory_child,
+    resident_peak_bytes,
+    saved_bytes,
+)
+from gspmc_mm.evaluation.benchmarking.timing import summary, take_turns
+
+# A step is skipped when twice what it keeps for backward exceeds this share of the free memory.
+SHARE_OF_MEMORY = 0.8
+INFER, TRAIN = "infer", "train"
+
+
+class Cell(NamedTuple):
+    """One size of input."""
+
+    joints: int
+    frames: int
+    batch: int
+
+    @property
+    def shape(self) -> tuple[int, int, int, int, int]:
+        """(clips, people, frames, joints, channels)."""
+        return self.batch, 1, self.frames, self.joints, CHANNELS
+
+
+def grid(joints: Sequence[int], frames: Sequence[int], batch: Sequence[int], full: bool = False) -> list[Cell]:
+    """Cells to measure: joints x frames at the middle batch, and every batch at the middle joints and frames.
+
+    Args:
+        joints: The middle of a list is its entry nearest to the paper's 87; of frames 64 and of batches 4.
+        frames: See joints.
+        batch: See joints.
+        full: Every combination.
+    """
+    if full:
+        return [Cell(v, t, b) for v in joints for t in frames for b in batch]
+    middle = Cell(*(min(sizes, key=lambda s: abs(s - m)) for sizes, m in ((joints, 87), (frames, 64), (batch, 4))))
+    cells = [Cell(v, t, middle.batch) for v in joints for t in frames]
+    return cells + [Cell(middle.joints, middle.frames, b) for b in batch if b != middle.batch]
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that a step could take."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable"):
+            return int(line.split()[1]) * 1024
+    raise OSError("/proc/meminfo has no MemAvailable")
+
+
+def measure_memory(cell: Cell, contender: Contender, device: torch.device, seed: int) -> dict[str, Any]:
+    """MiB kept for backward and MiB at the peak of a training step and of inference; None where it would not fit."""
+    result: dict[str, Any] = {"train_peak_mib": None}
+    runner = Runner(contender, cell.shape, device, seed, training=contender.trains)
+    if contender.trains:
+        one = Runner(contender, cell._replace(batch=2).shape, device, seed, training=True)
+        result["saved_mib_per_clip"] = saved_bytes(one.loss, one.held()) / 2 / MIB
+        del one
+        if 2 * result["saved_mib_per_clip"] * MIB * cell.batch < SHARE_OF_MEMORY * free_bytes(device):
+            runner.train()  # gradients, momentum and the libraries' own buffers are there from the first step on
+            result["train_peak_mib"] = peak_bytes(runner.train, device) / MIB
+    runner.model.eval()
+    runner.optimizer.zero_grad(set_to_none=True)
+    runner.infer()
+    result["infer_peak_mib"] = peak_bytes(runner.infer, device) / MIB
+    return result
+
+
+def peak_bytes(step: Callable[[], object], device: torch.device) -> int:
+    """Bytes at the peak of one step beyond what was held before."""
+    return cuda_peak_bytes(step, device) if device.type == "cuda" else resident_peak_bytes(step)
+
+
+def memory_of_cells(
+    cells: Iterable[Cell], names: Sequence[str], device: torch.device, seed: int, thread_count: int
+) -> list[dict[str, Any]]:
+    """Memory of every contender in every cell, by contender; on a CPU measured in a process of its own."""
+    cells = list(cells)
+    if device.type == "cuda":
+        built = contenders()
+        return [{name: measure_memory(cell, built[name], device, seed) for name in names} for cell in cells]
+    arguments = {"cells": cells, "names": list(names), "seed": seed, "threads": thread_count}
+    return in_memory_child(__name__, arguments)
+
+
+def measure_cell(
+    cell: Cell,
+    chosen: Sequence[Contender],
+    memory: dict[str, dict[str, Any]],
+    device: torch.device,
+    repeats: int,
+    warm_up: int,
+    seed: int,
+    max_seconds: float | None,
+    count: bool,
+) -> dict[str, Any]:
+    """Times of all contenders in one cell, inference and training."""
+    result: dict[str, Any] = {"joints": cell.joints, "frames": cell.frames, "batch": cell.batch, "memory": memory}
+    for what in (INFER, TRAIN):
+        fitting = [
+            contender
+            for contender in chosen
+            if what == INFER or (contender.trains and memory[contender.name]["train_peak_mib"] is not None)
+        ]
+        runners = {c.name: Runner(c, cell.shape, device, seed, training=what == TRAIN) for c in fitting}
+        steps = {name: getattr(runner, what) for name, runner in runners.items()}
+        seconds = take_turns(steps, repeats, warm_up, device, max_seconds=max_seconds)
+        result[what] = summary(seconds, REFERENCE)
+        for name, runner in runners.items():
+            row = result[what][name]
+            row["clips_per_s"] = cell.batch / row["median_s"]
+            if count:
+                row["multiply_adds_per_clip"] = multiply_adds(getattr(runner, what)) // cell.batch
+    return result
+
+
+def measure_models(
+    cells: Sequence[Cell],
+    names: Sequence[str] | None,
+    device: torch.device,
+    repeats: int = 5,
+    warm_up: int = 1,
+    seed: int = 0,
+    thread_count: int | None = None,
+    max_seconds: float | None = None,
+    on_cell: Callable[[Cell], object] | None = None,
+) -> dict[str, Any]:
+    """Measure contenders in all cells.
+
+    Args:
+        cells: Sizes of input.
+        names: Contenders; all that there are by default.
+        device: Where.
+        repeats: Rounds of turns.
+        warm_up: Rounds before that do not count.
+        seed: Of weights and inputs.
+        thread_count: CPU threads; PyTorch's by default.
+        max_seconds: No further round of a cell after this time (three are always run).
+        on_cell: Called before each cell.
+
+    Raises:
+        ValueError: A contender that does not exist.
+    """
+    known = contenders()
+    names = list(known) if names is None else list(names)
+    for name in names:
+        if name not in known:
+            raise ValueError(f"contender {name!r} is unknown; there are {', '.join(known)}")
+    chosen = [known[name] for name in names]
+    with threads(thread_count) as used:
+        speeds = {}
+        for dtype in sorted({c.precision for c in chosen}, key=str):
+            speeds[str(dtype).removeprefix("torch.")] = matmul_speed(device, dtype)
+        memories = memory_of_cells(cells, names, device, seed, used)
+        results = []
+        for cell, memory in zip(cells, memories, strict=True):
+            if on_cell is not None:
+                on_cell(cell)
+            row = measure_cell(cell, chosen, memory, device, repeats, warm_up, seed, max_seconds, count=True)
+            for what in (INFER, TRAIN):
+                for name, entry in row[what].items():
+                    dtype = str(known[name].precision).removeprefix("torch.")
+                    done = entry["multiply_adds_per_clip"] * cell.batch / entry["median_s"]
+                    entry["share_of_matmul_speed"] = done / speeds[dtype]
+            results.append(row)
+    return {
+        "device": str(device) if device.type == "cpu" else torch.cuda.get_device_name(device),
+        "threads": used,
+        "unit": REFERENCE,
+        "matmul_multiply_adds_per_s": speeds,
+        "cells": results,
+    }
+
+
+def main() -> None:
+    """In the process that measures memory: cells as JSON on stdin, MiB as JSON on stdout."""
+    arguments = json.load(sys.stdin)
+    torch.set_num_threads(arguments["threads"])
+    built, device = contenders(), torch.device("cpu")
+    answer = []
+    for cell in (Cell(*sizes) for sizes in arguments["cells"]):
+        print(f"memory: V={cell.joints} T={cell.frames} batch={cell.batch}", file=sys.stderr, flush=True)
+        answer.append(
+            {name: measure_memory(cell, built[name], device, arguments["seed"]) for name in arguments["names"]}
+        )
+    print(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main()
