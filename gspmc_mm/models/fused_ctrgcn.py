@@ -85,6 +85,7 @@ class FusedBlock(FusedModule):
             shared=graph.topology,
         )
         self.widths, self.stride = list(temporal.widths), temporal.stride
+        self.final_relu = temporal.final_relu
         scale, shift = scale_and_shift(temporal.norm)
         *_, pooled, straight = zip(scale.split(self.widths), shift.split(self.widths), strict=True)
         rest = self.widths[-1]
@@ -136,7 +137,8 @@ class FusedBlock(FusedModule):
         ]
         branches.append(max_of_three(pooled, self.stride) * self.pool_scale + self.pool_shift)
         branches.append(pointwise(x, self.straight_weight, self.straight_bias, self.stride))
-        return torch.cat(branches, dim=1)
+        y = torch.cat(branches, dim=1)
+        return y.relu_() if self.final_relu else y
 
 
 class FusedCTRGCN(FusedModule):

@@ -158,6 +158,7 @@ class MultiScaleTemporalConv(nn.Module):
         stride: Step over time.
         kernel_size: Frames a dilated branch sees before dilation, odd.
         dilations: One branch each.
+        final_relu: Whether a ReLU follows the last norm, as in pyskl and mmaction2; the paper's block has none there.
 
     Raises:
         ValueError: Fewer channels than branches.
@@ -170,8 +171,10 @@ class MultiScaleTemporalConv(nn.Module):
         stride: int = 1,
         kernel_size: int = 5,
         dilations: Sequence[int] = (1, 2),
+        final_relu: bool = False,
     ) -> None:
         super().__init__()
+        self.final_relu = final_relu
         branches = len(dilations) + 2
         width = out_channels // branches
         if width == 0:
@@ -208,7 +211,8 @@ class MultiScaleTemporalConv(nn.Module):
             max_of_three(pooled, self.stride),
             pointwise(x, self.entry.weight[-rest:], stride=self.stride),
         ]
-        return self.norm(torch.cat(branches, dim=1))
+        y = self.norm(torch.cat(branches, dim=1))
+        return self.relu(y) if self.final_relu else y
 
 
 class CTRGCNBlock(nn.Module):

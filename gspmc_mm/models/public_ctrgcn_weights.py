@@ -7,7 +7,7 @@ what                      original (`Uason-Chen/CTR-GCN`)        pyskl, mmaction
 ========================  =====================================  =============================================
 block 1                   `l1.`                                  `net.0.`
 shared topology           `gcn1.PA`, row u receives              `gcn1.A`, column v receives
-behind the branches       nothing                                a ReLU, which PartCTRGCN does not have
+behind the branches       nothing                                a ReLU: `temporal=dict(final_relu=True)`
 ========================  =====================================  =============================================
 
 With columns that receive, B[u, v] = A[u, v] + alpha (w . tanh(q_u - k_v) + b) and y_v = sum_u B[u, v] x_u. Read by
@@ -39,7 +39,7 @@ class PublicWeightsError(ValueError):
 
 
 class FinalReLUWarning(UserWarning):
-    """The weights come from a network with a ReLU that PartCTRGCN does not have."""
+    """The weights come from a network with a ReLU that PartCTRGCN has on demand only."""
 
 
 def is_public_ctrgcn(state: Mapping[str, Tensor]) -> bool:
@@ -71,8 +71,8 @@ def convert_public_ctrgcn(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         PublicWeightsError: No public CTR-GCN, a tensor is missing, or branches of unequal width.
 
     Warns:
-        FinalReLUWarning: The names are pyskl's or mmaction2's, whose temporal unit ends with a ReLU: a start for
-            training, but not the same function.
+        FinalReLUWarning: The names are pyskl's or mmaction2's, whose temporal unit ends with a ReLU:
+            the network needs `temporal=dict(final_relu=True)`.
     """
     bare = _bare(state)
     naming = naming_of(bare)
@@ -84,8 +84,8 @@ def convert_public_ctrgcn(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         )
     if naming == "mmaction":
         warnings.warn(
-            "pyskl and mmaction2 have a ReLU behind the branches of the temporal unit, which PartCTRGCN (as the "
-            "original) does not have: train on from these weights, but do not expect the same predictions",
+            "pyskl and mmaction2 have a ReLU behind the branches of the temporal unit: build PartCTRGCN with "
+            "temporal=dict(final_relu=True), or its predictions will be others",
             FinalReLUWarning,
             stacklevel=2,
         )

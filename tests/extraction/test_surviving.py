@@ -101,7 +101,7 @@ def check(store, videos, log):
 
 
 def drive(argv, environment, output):
-    """Become the command line: here with the imports behind it and workers by fork, in the full size as a user would."""
+    """Become the command line: with the imports behind it and workers by fork; in the full size as a user would."""
     os.setsid()
     os.environ.update(environment)
     said = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)

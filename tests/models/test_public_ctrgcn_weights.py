@@ -115,8 +115,9 @@ def public_forward(state: dict[str, Tensor], naming: str, x: Tensor, final_relu:
     return x.reshape(n, m, *x.shape[1:])
 
 
-def small_model() -> PartCTRGCN:
-    return PartCTRGCN(layout="coco17", base_channels=8, num_stages=3, inflate_stages=(3,), down_stages=(3,)).eval()
+def small_model(final_relu: bool = False) -> PartCTRGCN:
+    stages = {"num_stages": 3, "inflate_stages": (3,), "down_stages": (3,)}
+    return PartCTRGCN(layout="coco17", base_channels=8, temporal={"final_relu": final_relu}, **stages).eval()
 
 
 @pytest.mark.parametrize("prefix", ["", "module.", "backbone."])
@@ -130,16 +131,20 @@ def test_original_names_give_the_same_features(prefix):
     torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-4)
 
 
-def test_mmaction_names_give_the_same_features_up_to_the_relu_that_is_told():
+@pytest.mark.parametrize("final_relu", [True, False])
+def test_mmaction_names_give_the_same_features_with_the_relu_that_is_told(final_relu):
     state = public_state("mmaction")
-    model = small_model()
-    with pytest.warns(FinalReLUWarning, match="ReLU behind the branches"):
+    model = small_model(final_relu)
+    with pytest.warns(FinalReLUWarning, match=r"temporal=dict\(final_relu=True\)"):
         model.load_state_dict(convert_public_ctrgcn({f"backbone.{name}": tensor for name, tensor in state.items()}))
     x = torch.randn(2, 1, 10, JOINTS, CHANNELS, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        got = model(x)
-        torch.testing.assert_close(got, public_forward(state, "mmaction", x, final_relu=False), rtol=1e-4, atol=1e-4)
-        assert (got - public_forward(state, "mmaction", x, final_relu=True)).abs().max() > 1e-2
+        got, wanted = model(x), public_forward(state, "mmaction", x, final_relu=True)
+        if final_relu:
+            torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-4)
+            torch.testing.assert_close(model.fuse()(x), wanted, rtol=1e-4, atol=1e-4)
+        else:
+            assert (got - wanted).abs().max() > 1e-2
 
 
 @pytest.mark.filterwarnings("ignore::gspmc_mm.models.public_ctrgcn_weights.FinalReLUWarning")
