@@ -43,6 +43,7 @@ PURPOSES: Mapping[str, str] = {
     "gsp": "writing descriptions with dictionaries and a language model",
     "gsp-gpu": "the same, with the search on a GPU (instead of gsp, not beside it)",
     "pose": "key points from videos",
+    "cluster": "extraction on several machines",
     "dev": "lint and tests",
 }
 

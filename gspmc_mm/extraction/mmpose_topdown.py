@@ -10,7 +10,7 @@ points are the same; `tests/extraction/test_mmpose_topdown.py` compares them.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -90,31 +90,37 @@ class MMPoseTopdown:
 
     def load(self) -> None:
         """Build the network through mmpose, without the ImageNet weights that its config would download first."""
-        import torch
         from mmengine.config import Config
+        from mmengine.registry import DefaultScope
         from mmpose.apis import init_model
 
         config = Config.fromfile(self.config_file)
         config.model.backbone.init_cfg = None
         config.model.test_cfg["flip_test"] = self.flip_test
         _check_device(self.device)
-        if is_random(self.weights):
-            torch.manual_seed(seed_of(self.weights))
-            network = init_model(config, None, self.device)
-        else:
-            try:
-                network = init_model(config, self.weights, self.device)
-            except OSError as error:
-                raise ExtractionError(
-                    f"the weights {self.weights} cannot be loaded ({error}). Without a connection, download the file "
-                    "elsewhere and name it: --checkpoint FILE"
-                ) from error
+        with DefaultScope.overwrite_default_scope("mmpose"):  # not for the whole process, as init_model would
+            network = self._build(init_model, config)
         channels = getattr(network.head, "out_channels", None)
         if channels != NUM_POINTS or not hasattr(network.head, "decoder") or network.head.decoder is None:
             raise ExtractionError(f"{self.model}: its head has {channels} points; expected {NUM_POINTS} heat maps")
         self._network = network
         self._preparation = TopdownPreparation(config.test_dataloader.dataset.pipeline, network.dataset_meta)
         self._alone = threading.Lock()
+
+    def _build(self, init_model: Callable[..., Any], config: Any) -> Any:
+        """The network with random weights, or with the ones that were asked for."""
+        import torch
+
+        if is_random(self.weights):
+            torch.manual_seed(seed_of(self.weights))
+            return init_model(config, None, self.device)
+        try:
+            return init_model(config, self.weights, self.device)
+        except OSError as error:
+            raise ExtractionError(
+                f"the weights {self.weights} cannot be loaded ({error}). Without a connection, download the file "
+                "elsewhere and name it: --checkpoint FILE"
+            ) from error
 
     def estimate(self, inputs: Iterable[Crop]) -> Poses:
         """Points of any frames; may be called by several threads, of which one has the network. See `PoseEstimator`."""
@@ -175,10 +181,11 @@ class TopdownPreparation:
         """The network's picture, and centre and size of what it shows."""
         if self._pipeline is None:
             from mmengine.dataset import Compose
-            from mmengine.registry import init_default_scope
+            from mmengine.registry import DefaultScope
 
-            init_default_scope("mmpose")
-            self._pipeline = Compose(self._steps)
+            # For these steps only: whoever trains in this process goes on in the scope of mmaction.
+            with DefaultScope.overwrite_default_scope("mmpose"):
+                self._pipeline = Compose(self._steps)
         one = np.ones(1, dtype=np.float32)
         packed = self._pipeline({"img": frame, "bbox": box[None], "bbox_score": one, **self._meta})
         facts = packed["data_samples"].metainfo

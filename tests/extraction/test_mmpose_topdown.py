@@ -7,6 +7,7 @@ import urllib.request
 import numpy as np
 import pytest
 import torch
+from mmengine.registry import DefaultScope
 
 from gspmc_mm.extraction.errors import ExtractionError
 from gspmc_mm.extraction.estimator import make_estimator
@@ -16,6 +17,13 @@ if os.environ.get("CI") != "true":
     pytest.importorskip("mmpose")
 
 PUBLISHED = "hrnet_w48_coco_wholebody_384x288_dark-f5726563_20200918.pth"
+
+
+@pytest.fixture(autouse=True)
+def _scope_of_mmpose():
+    """mmpose's own functions set their scope for the whole process; the tests of other rooms come after these."""
+    with DefaultScope.overwrite_default_scope("mmpose"):
+        yield
 
 
 @pytest.fixture
@@ -140,3 +148,13 @@ def test_what_is_no_model_is_refused(tmp_path, small_config):
     if not torch.cuda.is_available():
         with pytest.raises(ExtractionError, match="sees no GPU here"):
             MMPoseTopdown(checkpoint="random", device="cuda").load()
+
+
+def test_the_scope_of_the_process_is_left_alone(no_network):
+    frame = pictures()[0]
+    height, width = frame.shape[:2]
+    estimator = MMPoseTopdown(checkpoint="random:0")
+    with DefaultScope.overwrite_default_scope("mmaction"):
+        estimator.load()
+        estimator.preparation(frame, np.array([0, 0, width, height], dtype=np.float32))
+        assert DefaultScope.get_current_instance().scope_name == "mmaction"

@@ -223,9 +223,8 @@ class Retriever:
             way: sum(a != b for a, b in zip(text, _converter(way).convert(text), strict=False))
             for way in ("t2s", "s2t")
         }
-        if not text or 0.1 < foreign["t2s"] / (foreign["t2s"] + foreign["s2t"] + 1) < 0.9:
-            return ("t2s", "s2t")
-        return ("t2s",) if foreign["t2s"] < foreign["s2t"] else ("s2t",)
+        few, many = sorted(foreign, key=foreign.__getitem__)
+        return (few,) if 10 * foreign[few] < foreign[many] else ("t2s", "s2t")
 
     def _allowed(self, language: str | None, kind: Kind | None) -> np.ndarray | None:
         """Which entries a filter lets through, None: all of them."""
