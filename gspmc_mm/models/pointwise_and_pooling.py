@@ -25,7 +25,12 @@ def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: int
     n, _, t, v = x.shape
     weight = weight.flatten(1).expand(n, -1, -1)
     flat = x.flatten(2)
-    y = torch.bmm(weight, flat) if bias is None else torch.baddbmm(bias.unsqueeze(-1), weight, flat)
+    if bias is None:
+        y = torch.bmm(weight, flat)
+    elif torch.jit.is_tracing():  # counters of FLOPs know bmm, not baddbmm
+        y = torch.bmm(weight, flat) + bias.unsqueeze(-1)
+    else:
+        y = torch.baddbmm(bias.unsqueeze(-1), weight, flat)
     return y.view(n, -1, t, v)
 
 
@@ -44,7 +49,8 @@ def max_of_three(x: Tensor, stride: int = 1) -> Tensor:
     # The first and the last frame are their own neighbours beyond the ends, which no maximum notices.
     before = torch.cat([x[:, :, :1], x[:, :, :-1]], dim=2)[:, :, ::stride]
     after = torch.cat([x[:, :, 1:], x[:, :, -1:]], dim=2)[:, :, ::stride]
-    return _Greater.apply(_Greater.apply(before, x[:, :, ::stride]), after)
+    greater = _Greater.apply if torch.is_grad_enabled() else torch.maximum
+    return greater(greater(before, x[:, :, ::stride]), after)
 
 
 class _Greater(torch.autograd.Function):

@@ -104,6 +104,11 @@ def refined_graph_convolution(
     Returns:
         (N, C, T, V) in the type of `x`, under autocast in the type of autocast.
     """
+    if torch.jit.is_tracing():  # exporters and counters of FLOPs know the plain formula, not buffers and chunks
+        values = torch.matmul(value_weight, x.flatten(2).unsqueeze(1)) + value_bias.unsqueeze(-1)
+        values = values.unflatten(-1, x.shape[2:])
+        y = torch.einsum("nscuv,nsctv->nctu", refined_topology(query, key, mixing, shared), values)
+        return y if start is None else start + y
     device = x.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
     # The joints' projections are small and their differences are what counts: they stay in full precision.
@@ -116,8 +121,8 @@ def refined_graph_convolution(
 
 
 def _chunks(clips: int, channels: int, joints: int, x: Tensor) -> list[slice]:
-    """Runs of clips whose topologies of one subset fit the buffer; all in one where the graph is being recorded."""
-    if torch.jit.is_tracing() or torch.compiler.is_compiling():
+    """Runs of clips whose topologies of one subset fit the buffer; all in one where the graph is being compiled."""
+    if torch.compiler.is_compiling():
         return [slice(0, clips)]
     room = CPU_BUFFER if x.device.type == "cpu" else ACCELERATOR_BUFFER
     step = max(1, room // (channels * joints * joints))

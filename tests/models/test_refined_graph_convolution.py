@@ -75,6 +75,19 @@ def test_start_is_added_to_in_place():
     torch.testing.assert_close(start, expected)
 
 
+def test_traced_graph_gives_the_same_numbers_for_other_batches_and_holds_nothing_of_ours():
+    """What exporters get: plain operators, and no number of clips or frames written into it."""
+    tensors = [tensor.detach() for tensor in factors()]
+    with torch.no_grad():
+        tensors[5][..., -1] = 1
+    traced = torch.jit.trace(refined_graph_convolution, tuple(tensors))
+    others = [tensor.detach() for tensor in factors(n=5, t=9)]
+    others[5] = tensors[5]
+    for inputs in (tensors, others):
+        torch.testing.assert_close(traced(*inputs), slow(*inputs))
+    assert "Python" not in str(traced.graph)
+
+
 def test_topology_is_what_the_convolution_uses():
     tensors = [tensor.detach() for tensor in factors()]
     _, weight, bias, *rest = tensors
