@@ -186,6 +186,9 @@ def fill_page(args: argparse.Namespace, console: Any) -> None:
     console.print(f"{args.page}: filled with {', '.join(found) or 'nothing'}", highlight=False)
     if "model" in found:
         result = json.loads((args.results / "model.json").read_text(encoding="utf-8"))
+        if len(result["cells"]) < 2:
+            console.print("one size was measured: no figure of growth", highlight=False)
+            return
         for path in draw_cost_growth(result, args.figure):
             console.print(f"drew {path}", highlight=False)
 

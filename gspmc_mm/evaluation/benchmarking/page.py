@@ -13,6 +13,7 @@ from gspmc_mm.evaluation.provenance import write_text
 
 # Sections that are computed from the JSON of another one.
 FROM = {"growth": "model", "capacity": "model"}
+FIGURE = "![Cost per clip against joints and frames, logarithmic axes](figures/speed.png)\n"
 _MARK = re.compile(r"(<!-- speed:(\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -34,6 +35,10 @@ def filled(page: str, results: Mapping[str, Mapping[str, Any]]) -> str:
             text = f"Not measured yet: `python tools/benchmark.py {source} --out docs/speed/{source}.json`\n"
         else:
             parts = [sheet.to_markdown() for sheet in sheets(section, results[source])]
+            if not parts:
+                parts = [f"Too few sizes measured yet: `python tools/benchmark.py {source}` takes several.\n"]
+            elif section == "growth":
+                parts.insert(0, FIGURE)
             text = "\n".join([*parts, made_by(results[source])])
         return match[1] + "\n" + text + "\n" + match[3]
 
