@@ -119,6 +119,11 @@ def test_a_killed_run_goes_on_where_it_was(faults, knowledge_base, tmp_path, rep
         assert report["spent"]["calls"] == 0
 
 
+def heed_ctrl_c() -> None:
+    """Tests that run in the background of a shell inherit that SIGINT is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.slow
 def test_ctrl_c_ends_with_a_word_and_loses_nothing(faults, knowledge_base, tmp_path, repository) -> None:
     listing = tmp_path / "classes.csv"
@@ -129,7 +134,14 @@ def test_ctrl_c_ends_with_a_word_and_loses_nothing(faults, knowledge_base, tmp_p
         command += ["--kb", str(knowledge_base), "--classes", str(listing), "--out", str(out), "--encoder", "estimate"]
         environment = {**os.environ, "PYTHONPATH": str(repository)}
         environment |= {"GSPMC_LLM_BASE_URL": server.base_url, "GSPMC_LLM_MODEL": "test-model"}
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=heed_ctrl_c,
+        )
         while len(server.questions) < 10 and process.poll() is None:
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
