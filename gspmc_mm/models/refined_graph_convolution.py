@@ -73,7 +73,7 @@ def refined_topology(query: Tensor, key: Tensor, mixing: Tensor, shared: Tensor)
     """
     tanh = torch.tanh(query.unsqueeze(-1) - key.unsqueeze(-2))
     r = tanh.size(2)
-    refined = torch.einsum("scr,nsruv->nscuv", mixing[..., :r], tanh)
+    refined = torch.matmul(mixing[..., :r], tanh.flatten(3)).unflatten(-1, tanh.shape[3:])
     return refined + mixing[..., r, None, None] + shared.unsqueeze(1)
 
 
@@ -107,7 +107,7 @@ def refined_graph_convolution(
     if torch.jit.is_tracing():  # exporters and counters of FLOPs know the plain formula, not buffers and chunks
         values = torch.matmul(value_weight, x.flatten(2).unsqueeze(1)) + value_bias.unsqueeze(-1)
         values = values.unflatten(-1, x.shape[2:])
-        y = torch.einsum("nscuv,nsctv->nctu", refined_topology(query, key, mixing, shared), values)
+        y = torch.matmul(values, refined_topology(query, key, mixing, shared).transpose(-1, -2)).sum(1)
         return y if start is None else start + y
     device = x.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
