@@ -46,7 +46,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     model.add_argument("--batch", type=int, nargs="+", default=BATCHES, metavar="B", help="default: %(default)s")
     model.add_argument("--contenders", nargs="+", metavar="NAME", help="default: all that there are")
     model.add_argument(
-        "--full-grid", action="store_true", help="every V, T and B, not V x T at one B and B at one V, T"
+        "--full-grid",
+        action="store_true",
+        help="every V, T and B together; by default one varies and the others stay at the middle",
     )
     model.add_argument("--max-seconds", type=float, default=60, help="time for the rounds of a cell (%(default)s)")
     model.add_argument("--threads", type=int, help="CPU threads; default: PyTorch's")

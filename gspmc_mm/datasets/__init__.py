@@ -7,6 +7,7 @@ its TRANSFORMS.
 from gspmc_mm.datasets.agreement import CheckSignsHook
 from gspmc_mm.datasets.collation import SkeletonPreprocessor, stack_clips
 from gspmc_mm.datasets.seeding import EpochSeedHook, seed_worker
+from gspmc_mm.datasets.sign_group_sampler import SignGroupSampler
 from gspmc_mm.datasets.sign_pose_dataset import PoseDataError, SignPoseDataset
 from gspmc_mm.datasets.transforms import (
     FillMissingKeypoints,
@@ -31,6 +32,7 @@ __all__ = [
     "RandomPlanarAffine",
     "SampleSignFrames",
     "SelectKeypoints",
+    "SignGroupSampler",
     "SignPoseDataset",
     "SkeletonPreprocessor",
     "SkeletonStream",

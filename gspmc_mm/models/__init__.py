@@ -1,5 +1,6 @@
 """What learns: backbone, pooling, recogniser, head and loss. Importing registers them in mmaction."""
 
+from .contrast_schedule import ContrastScheduleHook
 from .multi_positive_loss import MultiPositiveKLLoss, multi_positive_kl
 from .part_ctrgcn import PartCTRGCN
 from .part_pooled_recognizer import PartPooledGCNRecognizer
@@ -7,6 +8,7 @@ from .part_pooling import PartPooling, global_pooling
 from .text_conditioned_head import TextConditionedHead
 
 __all__ = [
+    "ContrastScheduleHook",
     "MultiPositiveKLLoss",
     "PartCTRGCN",
     "PartPooledGCNRecognizer",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from mmaction.registry import MODELS
@@ -26,6 +28,16 @@ def multi_positive_kl(logits: Tensor, positives: Tensor) -> Tensor:
     # With p = 1 / count on the positives: KL = sum p (log p - log q) = -log(count) - mean of log q.
     divergence = -count.log() - (weights * log_softmax).sum(dim=1) / count
     return (divergence * has_positive).sum() / has_positive.sum().clamp(min=1)
+
+
+TARGETS = ("soft", "hard")
+# A learned temperature stays above 1/100, as in CLIP: below it a single pair decides the whole gradient.
+MIN_LEARNED_TAU = 0.01
+
+
+def first_positive(positives: Tensor) -> Tensor:
+    """Keep the first positive of every row of (B, M) bool; rows without one stay empty."""
+    return positives & (positives.cumsum(dim=1) == 1)
 
 
 @MODELS.register_module()
@@ -55,13 +67,29 @@ class MultiPositiveKLLoss(nn.Module):
 
     Args:
         tau: Temperature, > 0.
+        learn_tau: Learn the temperature, starting from `tau`, as CLIP does. It is a parameter `log_scale` =
+            log(1 / tau) of this loss; keep weight decay off it with `paramwise_cfg`.
+        target: 'soft': all positives of a row share the target, as above; 'hard': one of them is the target and
+            the other texts of the sign count as negatives, as in a plain InfoNCE. For comparison.
     """
 
-    def __init__(self, tau: float = 0.1) -> None:
+    def __init__(self, tau: float = 0.1, learn_tau: bool = False, target: str = "soft") -> None:
         super().__init__()
         if not tau > 0:
             raise ValueError(f"MultiPositiveKLLoss: tau has to be positive, got {tau}.")
-        self.tau = tau
+        if target not in TARGETS:
+            raise ValueError(f"MultiPositiveKLLoss: target={target!r} is none of {TARGETS}.")
+        if learn_tau and tau < MIN_LEARNED_TAU:
+            raise ValueError(f"MultiPositiveKLLoss: a learned tau starts at {MIN_LEARNED_TAU} or above, got {tau}.")
+        self.tau, self.target = tau, target
+        self.log_scale = nn.Parameter(torch.tensor(-math.log(tau))) if learn_tau else None
+
+    @property
+    def scale(self) -> Tensor | float:
+        """1 / tau, what similarities are multiplied with."""
+        if self.log_scale is None:
+            return 1 / self.tau
+        return self.log_scale.clamp(max=-math.log(MIN_LEARNED_TAU)).exp()
 
     def forward(self, skeleton: Tensor, text: Tensor, positives: Tensor) -> Tensor:
         """The loss of one term.
@@ -87,11 +115,14 @@ class MultiPositiveKLLoss(nn.Module):
             if skeleton.dtype != torch.float64:
                 skeleton = skeleton.float()
             text = text.to(skeleton.dtype)
-            logits = F.normalize(skeleton, dim=1) @ F.normalize(text, dim=1).t() / self.tau
-            to_text = multi_positive_kl(logits, positives)
-            to_skeleton = multi_positive_kl(logits.t(), positives.t())
+            logits = F.normalize(skeleton, dim=1) @ F.normalize(text, dim=1).t() * self.scale
+            of_skeletons, of_texts = positives, positives.t()
+            if self.target == "hard":
+                of_skeletons, of_texts = first_positive(of_skeletons), first_positive(of_texts)
+            to_text = multi_positive_kl(logits, of_skeletons)
+            to_skeleton = multi_positive_kl(logits.t(), of_texts)
             return 0.5 * (to_text + to_skeleton)
 
     def extra_repr(self) -> str:
         """The temperature, for `print(model)`."""
-        return f"tau={self.tau}"
+        return f"tau={self.tau}, learn_tau={self.log_scale is not None}, target={self.target!r}"

@@ -8,7 +8,9 @@ from mmaction.models.recognizers import RecognizerGCN
 from mmaction.registry import MODELS
 from torch import Tensor
 
-from .part_pooling import global_pooling
+from .part_pooling import confidence_weights, global_pooling
+
+POOLINGS = ("uniform", "confidence")
 
 
 @MODELS.register_module()
@@ -22,6 +24,8 @@ class PartPooledGCNRecognizer(RecognizerGCN):
         backbone: Config of the backbone.
         cls_head: Config of the head, normally TextConditionedHead.
         part_pooling: Config of PartPooling. None for a head that needs no parts.
+        pooling: 'uniform': every frame and joint counts the same, as in the paper; 'confidence': by its confidence,
+            which is the last input channel. For the global feature and for the parts.
         others: As in mmaction's recognisers.
     """
 
@@ -30,14 +34,25 @@ class PartPooledGCNRecognizer(RecognizerGCN):
         backbone: Mapping,
         cls_head: Mapping,
         part_pooling: Mapping | None = None,
+        pooling: str = "uniform",
         **others: object,
     ) -> None:
-        pooling = None if part_pooling is None else MODELS.build(part_pooling)
-        if pooling is not None and cls_head.get("type") == "TextConditionedHead":
+        if pooling not in POOLINGS:
+            raise ValueError(f"PartPooledGCNRecognizer: pooling={pooling!r} is none of {POOLINGS}.")
+        of_parts = None if part_pooling is None else MODELS.build(part_pooling)
+        if of_parts is not None and cls_head.get("type") == "TextConditionedHead":
             # The head takes the names of the parts from the pooling unless the config says otherwise.
-            cls_head = {"parts": pooling.parts, **cls_head}
+            cls_head = {"parts": of_parts.parts, **cls_head}
         super().__init__(backbone=backbone, cls_head=cls_head, **others)
-        self.part_pooling = pooling
+        self.part_pooling = of_parts
+        self.pooling = pooling
+
+    def _weights(self, inputs: Tensor, features: Tensor) -> Tensor | None:
+        """Weights (B * clips, M, T', V) for the pooling of a feature map; None where all count the same."""
+        if self.pooling == "uniform":
+            return None
+        scores = inputs.flatten(0, 1)[..., -1].to(features.dtype)  # (B * clips, M, T, V)
+        return confidence_weights(scores, features.size(3))
 
     def extract_feat(self, inputs: Tensor, stage: str = "backbone", **kwargs: object) -> tuple[Tensor, dict]:
         """Features at a stage.
@@ -53,7 +68,7 @@ class PartPooledGCNRecognizer(RecognizerGCN):
         features = self.backbone(inputs.flatten(0, 1))
         if stage == "backbone":
             return features, {}
-        pooled = global_pooling(features)
+        pooled = global_pooling(features, self._weights(inputs, features))
         if stage == "neck":
             return pooled, {}
         if stage == "head":
@@ -71,8 +86,9 @@ class PartPooledGCNRecognizer(RecognizerGCN):
                 f"training takes one clip a sample, got {inputs.size(1)}; set num_clips=1 in the train pipeline."
             )
         features, _ = self.extract_feat(inputs)
-        parts = {} if self.part_pooling is None else self.part_pooling(features)
-        return self.cls_head.loss((global_pooling(features), parts), data_samples)
+        weights = self._weights(inputs, features)
+        parts = {} if self.part_pooling is None else self.part_pooling(features, weights)
+        return self.cls_head.loss((global_pooling(features, weights), parts), data_samples)
 
     def predict(self, inputs: Tensor, data_samples: Sequence, **kwargs: object) -> Sequence:
         """Class scores and labels written into the samples."""

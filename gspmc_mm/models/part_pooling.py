@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from mmaction.registry import MODELS
 from torch import Tensor, nn
 
@@ -41,15 +42,25 @@ class PartPooling(nn.Module):
         matrix = part_matrix([layout.parts[part] for part in self.parts], layout.num_joints)
         self.register_buffer("matrix", matrix, persistent=False)
 
-    def forward(self, features: Tensor) -> dict[str, Tensor]:
-        """(N, M, C, T, V) -> one (N, C) per part, by name."""
+    def forward(self, features: Tensor, weights: Tensor | None = None) -> dict[str, Tensor]:
+        """(N, M, C, T, V) -> one (N, C) per part, by name.
+
+        Args:
+            features: Feature map of the backbone.
+            weights: (N, M, T, V), how much a joint counts in a frame, see `confidence_weights`. Equal by default.
+        """
         if features.size(-1) != self.matrix.size(1):
             raise ValueError(
                 f"PartPooling was built for {self.matrix.size(1)} joints and got features of shape "
                 f"{tuple(features.shape)}; backbone and part pooling have to name the same layout."
             )
-        per_joint = features.mean(dim=(1, 3))  # (N, C, V)
-        pooled = per_joint @ self.matrix.to(per_joint.dtype).t()  # (N, C, P)
+        if weights is None:
+            per_joint = features.mean(dim=(1, 3))  # (N, C, V)
+            pooled = per_joint @ self.matrix.to(per_joint.dtype).t()  # (N, C, P)
+        else:
+            matrix = self.matrix.to(weights.dtype).t()
+            weighted = (features * weights[:, :, None]).sum(dim=(1, 3)) @ matrix
+            pooled = weighted / (weights.sum(dim=(1, 2)) @ matrix)[:, None]
         return dict(zip(self.parts, pooled.unbind(-1), strict=True))
 
     def extra_repr(self) -> str:
@@ -57,6 +68,20 @@ class PartPooling(nn.Module):
         return f"parts={self.parts}"
 
 
-def global_pooling(features: Tensor) -> Tensor:
-    """(N, M, C, T, V) -> (N, C): mean over people, frames and joints."""
-    return features.mean(dim=(1, 3, 4))
+# A part that was never seen keeps its uniform mean: weights are nowhere smaller than this.
+_LEAST_WEIGHT = 1e-3
+
+
+def confidence_weights(scores: Tensor, num_frames: int) -> Tensor:
+    """Confidences (N, M, T, V) of the input as weights (N, M, T', V) of the feature map, all above 0.
+
+    A step of the feature map has the mean confidence of the input frames that it stands for.
+    """
+    return F.adaptive_avg_pool2d(scores, (num_frames, scores.size(-1))).clamp(min=_LEAST_WEIGHT)
+
+
+def global_pooling(features: Tensor, weights: Tensor | None = None) -> Tensor:
+    """(N, M, C, T, V) -> (N, C): mean over people, frames and joints, weighted by (N, M, T, V) if given."""
+    if weights is None:
+        return features.mean(dim=(1, 3, 4))
+    return (features * weights[:, :, None]).sum(dim=(1, 3, 4)) / weights.sum(dim=(1, 2, 3))[:, None]

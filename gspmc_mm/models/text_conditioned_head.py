@@ -25,6 +25,14 @@ def top_k_correct(scores: Tensor, labels: Tensor, k: int) -> Tensor:
     return (scores.topk(k, dim=1).indices == labels[:, None]).any(dim=1).float().mean()
 
 
+def centred_by_term(vectors: np.ndarray, terms: np.ndarray) -> np.ndarray:
+    """Vectors (R, D) minus the mean of those of the same term (R,), so that each term's texts centre at 0."""
+    centred = vectors.copy()
+    for term in np.unique(terms):
+        centred[terms == term] -= vectors[terms == term].mean(axis=0)
+    return centred
+
+
 @MODELS.register_module()
 class TextConditionedHead(BaseHead):
     """Linear classifier that, while it trains, also aligns skeleton features with the texts of the signs.
@@ -49,6 +57,10 @@ class TextConditionedHead(BaseHead):
         positives: 'label': the texts of a sign belong to that sign; 'text': a sentence that several signs share
             belongs to all of them.
         negatives: 'batch': the texts of the batch, as in the paper; 'bank': all texts of the term.
+        terms: Which terms the contrastive loss is the mean of: 'global', 'synonym' and names of parts (the rows of
+            the paper's Table 5). All of them by default.
+        centre_texts: Subtract the mean vector of a term's texts. Sentence vectors of sign descriptions lie close
+            together (mean cosine 0.7 to 0.8), and what they share tells no sign from another.
         classes: Names of the signs by label; checked against those of the bank when given.
         loss_cls: Classification loss.
         label_smooth_eps: Label smoothing.
@@ -68,6 +80,8 @@ class TextConditionedHead(BaseHead):
         text_dim: int = 512,
         positives: str = "label",
         negatives: str = "batch",
+        terms: Sequence[str] | None = None,
+        centre_texts: bool = False,
         classes: Sequence[str] | None = None,
         loss_cls: Mapping | None = None,
         label_smooth_eps: float = 0.0,
@@ -96,6 +110,12 @@ class TextConditionedHead(BaseHead):
         self.classes = None if classes is None else tuple(classes)
         self.text_bank_path = None if text_bank is None else os.fspath(text_bank)
         self.parts = tuple(parts)
+        self.centre_texts = centre_texts
+        every_term = (GLOBAL_TERM, SYNONYM_TERM, *self.parts)
+        self.terms = every_term if terms is None else tuple(terms)
+        unknown = [term for term in self.terms if term not in every_term]
+        if unknown or not self.terms:
+            raise ValueError(f"TextConditionedHead: terms={terms!r} should be some of {every_term}.")
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(in_channels, num_classes)
         self.bank: TextBank | None = None
@@ -106,7 +126,7 @@ class TextConditionedHead(BaseHead):
             # network with texts starts from the same backbone and classifier as its baseline.
             with torch.random.fork_rng(devices=[]):
                 self.text_projections = nn.ModuleDict(
-                    {name: nn.Linear(in_channels, text_dim) for name in (GLOBAL_TERM, *self.parts)}
+                    {name: nn.Linear(in_channels, text_dim) for name in self._projected}
                 )
             self.register_buffer("text_vectors", torch.empty(0, text_dim), persistent=False)
             if os.path.exists(self.text_bank_path):
@@ -123,6 +143,12 @@ class TextConditionedHead(BaseHead):
     def with_text(self) -> bool:
         """Whether this head has a text branch for training."""
         return self.text_bank_path is not None
+
+    @property
+    def _projected(self) -> tuple[str, ...]:
+        """Names of the features that some term needs; the global text and the synonyms share one projection."""
+        whole = (GLOBAL_TERM,) if {GLOBAL_TERM, SYNONYM_TERM} & set(self.terms) else ()
+        return (*whole, *(part for part in self.parts if part in self.terms))
 
     def strip_text(self) -> None:
         """Take the text branch off: what is left is the network that runs at inference."""
@@ -149,7 +175,10 @@ class TextConditionedHead(BaseHead):
         if bank.note:
             print_log(f"text bank {self.text_bank_path}: {bank.note}", logger="current")
         self.bank = bank
-        self.text_vectors = torch.as_tensor(bank.vectors, dtype=torch.float32).to(self.text_vectors.device)
+        vectors = np.asarray(bank.vectors, dtype=np.float32)
+        if self.centre_texts:
+            vectors = centred_by_term(vectors, np.asarray(bank.terms))
+        self.text_vectors = torch.as_tensor(vectors).to(self.text_vectors.device)
         # Texts of one sign for one term; what the positives of a skeleton are.
         self._groups = np.asarray(bank.labels) * len(bank.term_names) + np.asarray(bank.terms)
 
@@ -220,20 +249,20 @@ class TextConditionedHead(BaseHead):
             parts: (B, C) features by part.
             rows: (B, terms, K) rows of the bank, -1 = none.
         """
-        names = (GLOBAL_TERM, *self.parts)
         projected = torch.stack(
             [
                 projection(pooled if name == GLOBAL_TERM else parts[name])
                 for name, projection in self.text_projections.items()
             ]
-        )  # (1 + P, B, D)
+        )  # (1 + P, B, D); fewer if not all terms are wanted
         # Half precision ends here; float64 stays what it is.
         projected = projected.to(torch.promote_types(projected.dtype, torch.float32))
-        skeletons = dict(zip(names, gather_features(projected).unbind(0), strict=True))
-        skeletons[SYNONYM_TERM] = skeletons[GLOBAL_TERM]
+        skeletons = dict(zip(self.text_projections, gather_features(projected).unbind(0), strict=True))
+        if GLOBAL_TERM in skeletons:
+            skeletons[SYNONYM_TERM] = skeletons[GLOBAL_TERM]
         rows = gather_rows(rows, projected.device)
         terms = {}
-        for name in (GLOBAL_TERM, SYNONYM_TERM, *self.parts):
+        for name in self.terms:
             index = self.bank.term_names.index(name)
             candidates = None
             if self.negatives == "bank":
@@ -260,5 +289,6 @@ class TextConditionedHead(BaseHead):
 
 def _drop_text_projections(module: nn.Module, state_dict: dict, prefix: str, *args: object) -> None:
     """A head without texts takes the classifier of a checkpoint with texts; the rest is not its business."""
-    for key in [key for key in state_dict if key.startswith(f"{prefix}text_projections.")]:
+    text_branch = (f"{prefix}text_projections.", f"{prefix}loss_con.")
+    for key in [key for key in state_dict if key.startswith(text_branch)]:
         del state_dict[key]

@@ -107,3 +107,29 @@ def test_built_from_a_config(bank_path):
     load = TRANSFORMS.build({"type": "LoadSignDescriptions", "text_bank": str(bank_path), "num_classes": 3})
     assert "bank.safetensors" in repr(load)
     assert "left_hand" in repr(load)
+
+
+def test_the_first_synonyms_only(bank, bank_path, results):
+    np.random.seed(0)
+    load = LoadSignDescriptions(bank_path, num_synonyms=1)
+    drawn = {load({**results, "label": 0})["text_rows"][1, 0] for _ in range(30)}
+    assert len(bank.rows(0, "synonym")) > 1
+    assert drawn == {bank.rows(0, "synonym")[0]}
+    none = LoadSignDescriptions(bank_path, num_synonyms=0)({**results, "label": 0})["text_rows"]
+    assert (none[1] == -1).all()
+    with pytest.raises(ValueError, match="num_synonyms"):
+        LoadSignDescriptions(bank_path, num_synonyms=-1)
+
+
+def test_the_augmentations_of_a_seed_are_the_same_with_and_without_texts(bank_path, results):
+    found = []
+    for load in (
+        LoadSignDescriptions(),
+        LoadSignDescriptions(bank_path),
+        LoadSignDescriptions(bank_path, num_synonyms=0),
+    ):
+        np.random.seed(3)
+        load({**results, "label": 0})
+        found.append(np.random.rand(3))
+    np.testing.assert_array_equal(found[1], found[0])
+    np.testing.assert_array_equal(found[2], found[0])

@@ -176,3 +176,51 @@ def test_is_registered():
     loss = MODELS.build({"type": "MultiPositiveKLLoss", "tau": 0.3})
     assert isinstance(loss, MultiPositiveKLLoss)
     assert "tau=0.3" in repr(loss)
+
+
+# ---- the hard target and the learned temperature, for comparison ----
+
+
+def test_hard_target_is_the_cross_entropy_of_the_first_positive():
+    positives = from_labels([0, 0, 1, 9, 2], [0, 1, 0, 2])
+    skeleton, text = torch.randn(5, 4, dtype=torch.float64), torch.randn(4, 4, dtype=torch.float64)
+    z = torch.nn.functional.normalize(skeleton, dim=1) @ torch.nn.functional.normalize(text, dim=1).t() / 0.2
+    to_text = [(0, 0), (1, 0), (2, 1), (4, 3)]  # skeleton 3 has no text
+    to_skeleton = [(0, 0), (1, 2), (2, 0), (3, 4)]
+    expected = 0.5 * (
+        sum(-z[b].log_softmax(0)[m] for b, m in to_text) / 4
+        + sum(-z[:, m].log_softmax(0)[b] for m, b in to_skeleton) / 4
+    )
+    assert MultiPositiveKLLoss(0.2, target="hard")(skeleton, text, positives).item() == pytest.approx(expected.item())
+    assert MultiPositiveKLLoss(0.2)(skeleton, text, positives).item() != pytest.approx(expected.item())
+
+
+def test_targets_agree_where_there_is_one_positive():
+    positives = torch.eye(4, dtype=torch.bool)
+    skeleton, text = torch.randn(4, 6), torch.randn(4, 6)
+    soft, hard = (MultiPositiveKLLoss(0.1, target=target)(skeleton, text, positives) for target in ("soft", "hard"))
+    assert torch.equal(soft, hard)
+
+
+def test_a_learned_temperature_starts_where_told_and_gets_the_right_gradient():
+    positives = from_labels([0, 1, 1], [0, 1])
+    skeleton, text = torch.randn(3, 5, dtype=torch.float64), torch.randn(2, 5, dtype=torch.float64)
+    loss = MultiPositiveKLLoss(0.1, learn_tau=True).double()
+    value = loss(skeleton, text, positives)
+    assert value.item() == pytest.approx(by_loops(skeleton, text, positives, 0.1), rel=1e-6)
+    value.backward()
+    step = 1e-5
+    above, below = (by_loops(skeleton, text, positives, 0.1 * math.exp(-s)) for s in (step, -step))
+    assert loss.log_scale.grad.item() == pytest.approx((above - below) / (2 * step), rel=1e-4)
+
+
+def test_a_learned_temperature_has_a_floor():
+    loss = MultiPositiveKLLoss(0.1, learn_tau=True)
+    loss.log_scale.data.fill_(50.0)
+    assert loss.scale.item() == pytest.approx(100, rel=1e-4)
+
+
+@pytest.mark.parametrize("settings", [{"target": "mean"}, {"tau": 0.001, "learn_tau": True}])
+def test_wrong_settings_are_refused(settings):
+    with pytest.raises(ValueError, match="MultiPositiveKLLoss"):
+        MultiPositiveKLLoss(**settings)

@@ -222,3 +222,40 @@ def test_mmactions_own_backbones_take_texts(name, make_bank, make_samples, tmp_p
     model.eval()
     samples = model(x, make_samples(None, LABELS), mode="predict")
     assert samples[0].pred_score.sum().item() == pytest.approx(1, rel=1e-5)
+
+
+# ---- pooling by confidence ----
+
+
+def test_confidence_pooling_leaves_out_what_was_not_seen(bank, bank_path, make_samples):
+    model = MODELS.build({**config(bank_path), "pooling": "confidence"}).eval()
+    clips = inputs()
+    clips[..., 2] = 1.0
+    uniform = MODELS.build(config(bank_path)).eval()
+    uniform.load_state_dict(model.state_dict())
+    with torch.inference_mode():
+        seen = model.extract_feat(clips, stage="neck")[0]
+        torch.testing.assert_close(seen, uniform.extract_feat(clips, stage="neck")[0])
+        clips[..., 40:, 2] = 0.0
+        hidden = model.extract_feat(clips, stage="neck")[0]
+        features = model.extract_feat(clips)[0]
+    expected = features[..., :40].mean(dim=(1, 3, 4))
+    assert (hidden - expected).norm() < 0.01 * expected.norm()
+    losses = model.train()(clips, make_samples(bank, LABELS), mode="loss")
+    total(losses).backward()
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+
+
+def test_confidence_pooling_survives_fusing():
+    model = MODELS.build({**config(None), "pooling": "confidence"}).eval()
+    clips = inputs()
+    clips[..., 2] = torch.rand_like(clips[..., 2])
+    with torch.inference_mode():
+        before = model.extract_feat(clips, stage="head")[0]
+        after = model.fuse().extract_feat(clips, stage="head")[0]
+    torch.testing.assert_close(after, before, rtol=1e-3, atol=1e-5)
+
+
+def test_unknown_pooling_is_refused():
+    with pytest.raises(ValueError, match="pooling='max'"):
+        MODELS.build({**config(None), "pooling": "max"})

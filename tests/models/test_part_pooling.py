@@ -5,6 +5,7 @@ import torch
 from mmaction.registry import MODELS
 
 from gspmc_mm.models import PartPooling, global_pooling
+from gspmc_mm.models.part_pooling import confidence_weights
 from gspmc_mm.skeleton import get_layout, layout_names
 
 
@@ -66,3 +67,32 @@ def test_adds_nothing_to_a_checkpoint_and_is_registered():
 def test_half_precision():
     pooled = PartPooling("hands42")(torch.randn(1, 1, 2, 3, 42).bfloat16())
     assert pooled["left_hand"].dtype == torch.bfloat16
+
+
+def test_weighted_pooling_equals_loops():
+    layout = get_layout("hands42")
+    features, weights = torch.randn(2, 1, 3, 4, 42, dtype=torch.float64), torch.rand(2, 1, 4, 42, dtype=torch.float64)
+    pooled = PartPooling("hands42").double()(features, weights)
+    joints_of = {**layout.parts, "all": range(42)}
+    pooled["all"] = global_pooling(features, weights)
+    for part, joints in joints_of.items():
+        for n in range(2):
+            total = sum(weights[n, 0, t, v].item() for t in range(4) for v in joints)
+            for c in range(3):
+                value = sum((weights[n, 0, t, v] * features[n, 0, c, t, v]).item() for t in range(4) for v in joints)
+                assert pooled[part][n, c].item() == pytest.approx(value / total, abs=1e-6)
+
+
+def test_equal_weights_change_nothing():
+    features = torch.randn(2, 1, 3, 4, 42)
+    plain, weighted = PartPooling("hands42")(features), PartPooling("hands42")(features, torch.full((2, 1, 4, 42), 0.3))
+    for part in plain:
+        torch.testing.assert_close(weighted[part], plain[part])
+
+
+def test_confidence_is_averaged_over_the_frames_of_a_step():
+    scores = torch.tensor([[0.0, 1.0], [1.0, 1.0], [0.0, 0.5], [0.0, 0.5]]).reshape(1, 1, 4, 2)
+    weights = confidence_weights(scores, 2)
+    torch.testing.assert_close(weights[0, 0, 0], torch.tensor([0.5, 1.0]))
+    assert weights[0, 0, 1, 0] > 0  # never seen: still counts a little, so a whole part can be unseen
+    assert weights[0, 0, 1, 1] == 0.5

@@ -327,3 +327,43 @@ def test_path_objects_are_taken(bank_path):
     from pathlib import Path
 
     assert make_head(Path(bank_path)).text_bank_path == os.fspath(bank_path)
+
+
+# ---- which terms enter, and what the texts are measured from ----
+
+
+@pytest.mark.parametrize("terms", [("global",), ("synonym",), ("global", "synonym"), ("left_hand", "mouth")])
+def test_chosen_terms_are_the_only_ones(bank, bank_path, make_samples, terms):
+    head = make_head(bank_path, terms=terms)
+    pooled, parts = make_features()
+    samples = make_samples(bank, LABELS)
+    losses = head.loss((pooled, parts), samples)
+    assert {key for key in losses if key.startswith("con_")} == {f"con_{term}" for term in terms}
+    expected = [losses[f"con_{term}"].item() for term in terms]
+    assert losses["loss_con"].item() == pytest.approx(0.5 * sum(expected) / len(expected), rel=1e-5)
+    # No projection is made that no term uses: DDP would wait for its gradient.
+    losses["loss_con"].backward()
+    assert set(head.text_projections) == {"global" if term == "synonym" else term for term in terms}
+    assert all(parameter.grad.abs().sum() > 0 for parameter in head.text_projections.parameters())
+
+
+@pytest.mark.parametrize("terms", [(), ("global", "tail")])
+def test_unknown_or_no_terms_are_refused(bank_path, terms):
+    with pytest.raises(ValueError, match="terms="):
+        make_head(bank_path, terms=terms)
+
+
+def test_centred_texts_have_mean_zero_in_every_term(bank, bank_path):
+    plain, centred = make_head(bank_path).text_vectors, make_head(bank_path, centre_texts=True).text_vectors
+    for term in set(bank.terms.tolist()):
+        rows = torch.as_tensor(bank.terms == term)
+        assert centred[rows].mean(dim=0).abs().max() < 1e-6
+        torch.testing.assert_close(centred[rows], plain[rows] - plain[rows].mean(dim=0))
+
+
+def test_a_learned_temperature_stays_out_of_a_plain_classifier(bank, bank_path):
+    head = make_head(bank_path, loss_con={"type": "MultiPositiveKLLoss", "tau": 0.1, "learn_tau": True})
+    assert "loss_con.log_scale" in head.state_dict()
+    missing = make_head(None).load_state_dict(head.state_dict())
+    assert not missing.missing_keys
+    assert not missing.unexpected_keys

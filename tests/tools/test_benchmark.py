@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import subprocess
 
 import pytest
 import torch
 from torch import nn
 
+from gspmc_mm.evaluation.benchmarking import model_costs
 from gspmc_mm.evaluation.benchmarking.arithmetic import multiply_adds
 from gspmc_mm.evaluation.benchmarking.capacity import computed_capacity, growth, memory_line
-from gspmc_mm.evaluation.benchmarking.memory import saved_bytes
+from gspmc_mm.evaluation.benchmarking.memory import OutOfMemoryError, in_memory_child, saved_bytes
 from gspmc_mm.evaluation.benchmarking.model_costs import Cell, grid
 from gspmc_mm.evaluation.benchmarking.page import filled
 from gspmc_mm.evaluation.benchmarking.timing import summary, take_turns
@@ -79,9 +81,29 @@ def test_kept_storages_are_counted_once():
     assert saved_bytes(forward, exclude=[x]) == 4000
 
 
-def test_grid_is_every_joint_and_frame_at_one_batch_and_every_batch_at_one_size():
+def test_a_contender_that_the_system_kills_for_its_memory_leaves_the_others_their_figures(monkeypatch):
+    def child(module, arguments):
+        if "big" in arguments["names"]:
+            raise OutOfMemoryError("killed")
+        return {name: {"train_peak_mib": 5.0} for name in arguments["names"]}
+
+    monkeypatch.setattr(model_costs, "in_memory_child", child)
+    found = model_costs.memory_of_cell(Cell(27, 8, 1), ["small", "big"], torch.device("cpu"), seed=0, thread_count=1)
+    assert found == {"small": {"train_peak_mib": 5.0}, "big": {"train_peak_mib": None}}
+
+
+def test_a_killed_measuring_process_is_told_from_a_failed_one(monkeypatch):
+    for status, error in ((-9, OutOfMemoryError), (1, RuntimeError)):
+        done = subprocess.CompletedProcess([], status, stdout="")
+        monkeypatch.setattr(subprocess, "run", lambda *args, done=done, **options: done)
+        with pytest.raises(RuntimeError) as raised:
+            in_memory_child("some.module", {})
+        assert type(raised.value) is error
+
+
+def test_grid_is_a_cross_of_lines_through_the_middle():
     cells = grid((27, 87), (32, 64), (1, 4))
-    assert cells == [Cell(27, 32, 4), Cell(27, 64, 4), Cell(87, 32, 4), Cell(87, 64, 4), Cell(87, 64, 1)]
+    assert cells == [Cell(27, 64, 4), Cell(87, 64, 4), Cell(87, 32, 4), Cell(87, 64, 1)]
     assert len(grid((27, 87), (32, 64), (1, 4), full=True)) == 8
 
 

@@ -53,6 +53,7 @@ class LoadSignDescriptions(BaseTransform):
         num_classes: Number of classes of the data, checked against the bank.
         classes: Class names of the data by label, checked against the bank.
         layout: Layout of the clips that do not name theirs.
+        num_synonyms: Draw from the first so many synonyms of a sign only; 0 for none. All of them by default.
 
     Raises:
         FileNotFoundError, TextBankError: The bank cannot be read or is of another data set.
@@ -65,8 +66,12 @@ class LoadSignDescriptions(BaseTransform):
         num_classes: int | None = None,
         classes: Sequence[str] | None = None,
         layout: str | os.PathLike | Mapping | Layout | None = None,
+        num_synonyms: int | None = None,
     ) -> None:
+        if num_synonyms is not None and num_synonyms < 0:
+            raise ValueError(f"LoadSignDescriptions: num_synonyms is a number of texts, got {num_synonyms}")
         self.layout = None if layout is None else get_layout(layout)
+        self.num_synonyms = num_synonyms
         if text_bank is None:
             self.bank, self.text_bank, self.num_classes, self.term_names = None, None, None, ()
             return
@@ -97,7 +102,7 @@ class LoadSignDescriptions(BaseTransform):
                 for label in range(self.num_classes)
             ]
         )
-        synonyms = [bank.rows(label, SYNONYM_TERM) for label in range(self.num_classes)]
+        synonyms = [bank.rows(label, SYNONYM_TERM)[:num_synonyms] for label in range(self.num_classes)]
         self._synonyms = row_table(synonyms, max(1, bank.max_rows(SYNONYM_TERM)))
         self._synonym_counts = np.array([len(rows) for rows in synonyms], dtype=np.int64)
         self._synonym = synonym
@@ -116,6 +121,8 @@ class LoadSignDescriptions(BaseTransform):
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add `text_rows`."""
+        # Drawn for every clip, with texts or without: under one seed a baseline then sees the same augmentations.
+        chance = np.random.random()
         if self.text_bank is None:
             return results
         label = int(results["label"])
@@ -141,7 +148,7 @@ class LoadSignDescriptions(BaseTransform):
             ]
             rows = np.stack([rows[i] if i is not None else np.full_like(rows[0], NO_ROW) for i in order])
         if self._synonym_counts[label]:
-            drawn = np.random.randint(self._synonym_counts[label])
+            drawn = int(chance * self._synonym_counts[label])
             rows[self._synonym, 0] = self._synonyms[label, drawn]
         results["text_rows"] = rows
         return results
@@ -149,5 +156,5 @@ class LoadSignDescriptions(BaseTransform):
     def __repr__(self) -> str:
         return (
             f"{self.__class__.__name__}(text_bank={self.text_bank!r}, "
-            f"num_classes={self.num_classes}, terms={self.term_names})"
+            f"num_classes={self.num_classes}, terms={self.term_names}, num_synonyms={self.num_synonyms})"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -77,6 +78,10 @@ def own_bytes() -> int:
     raise OSError("/proc/self/smaps_rollup has no Anonymous")
 
 
+class OutOfMemoryError(RuntimeError):
+    """The system took the measuring process down, which is what it does when memory runs out."""
+
+
 def in_memory_child(module: str, arguments: dict[str, Any]) -> Any:
     """Run `python -m MODULE` with JSON on stdin in a process made for measuring memory; its JSON answer.
 
@@ -84,6 +89,7 @@ def in_memory_child(module: str, arguments: dict[str, Any]) -> Any:
     set is what is in use. That costs time, so nothing is timed in that process.
 
     Raises:
+        OutOfMemoryError: The process was killed by the system.
         RuntimeError: The process failed; its own words are on stderr.
     """
     # The allocator's own names, read when a process starts.
@@ -96,6 +102,8 @@ def in_memory_child(module: str, arguments: dict[str, Any]) -> Any:
         text=True,
         env=environment,
     )
+    if done.returncode == -signal.SIGKILL:
+        raise OutOfMemoryError(f"{module}: the process that measures memory was killed; too little memory")
     if done.returncode != 0:
         raise RuntimeError(f"{module}: the process that measures memory ended with status {done.returncode}")
     return json.loads(done.stdout.splitlines()[-1])

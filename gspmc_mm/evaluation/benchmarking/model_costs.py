@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from gspmc_mm.evaluation.benchmarking.arithmetic import matmul_speed, multiply_a
 from gspmc_mm.evaluation.benchmarking.contenders import CHANNELS, REFERENCE, Contender, Runner, contenders, threads
 from gspmc_mm.evaluation.benchmarking.memory import (
     MIB,
+    OutOfMemoryError,
     cuda_peak_bytes,
     in_memory_child,
     resident_peak_bytes,
@@ -40,7 +41,7 @@ class Cell(NamedTuple):
 
 
 def grid(joints: Sequence[int], frames: Sequence[int], batch: Sequence[int], full: bool = False) -> list[Cell]:
-    """Cells to measure: joints x frames at the middle batch, and every batch at the middle joints and frames.
+    """Cells to measure: a cross of lines through the middle, along which one size varies and the others stay.
 
     Args:
         joints: The middle of a list is its entry nearest to the paper's 87; of frames 64 and of batches 4.
@@ -51,8 +52,10 @@ def grid(joints: Sequence[int], frames: Sequence[int], batch: Sequence[int], ful
     if full:
         return [Cell(v, t, b) for v in joints for t in frames for b in batch]
     middle = Cell(*(min(sizes, key=lambda s: abs(s - m)) for sizes, m in ((joints, 87), (frames, 64), (batch, 4))))
-    cells = [Cell(v, t, middle.batch) for v in joints for t in frames]
-    return cells + [Cell(middle.joints, middle.frames, b) for b in batch if b != middle.batch]
+    cells = [middle._replace(joints=v) for v in joints]
+    cells += [middle._replace(frames=t) for t in frames]
+    cells += [middle._replace(batch=b) for b in batch]
+    return list(dict.fromkeys(cells))
 
 
 def free_bytes(device: torch.device) -> int:
@@ -88,16 +91,25 @@ def peak_bytes(step: Callable[[], object], device: torch.device) -> int:
     return cuda_peak_bytes(step, device) if device.type == "cuda" else resident_peak_bytes(step)
 
 
-def memory_of_cells(
-    cells: Iterable[Cell], names: Sequence[str], device: torch.device, seed: int, thread_count: int
-) -> list[dict[str, Any]]:
-    """Memory of every contender in every cell, by contender; on a CPU measured in a process of its own."""
-    cells = list(cells)
+def memory_of_cell(
+    cell: Cell, names: Sequence[str], device: torch.device, seed: int, thread_count: int
+) -> dict[str, dict[str, Any]]:
+    """Memory of every contender in a cell, by contender; on a CPU measured in a process of its own.
+
+    If the system kills that process for want of memory, the contenders are measured one by one, and the one that
+    does not fit has no figures.
+    """
     if device.type == "cuda":
         built = contenders()
-        return [{name: measure_memory(cell, built[name], device, seed) for name in names} for cell in cells]
-    arguments = {"cells": cells, "names": list(names), "seed": seed, "threads": thread_count}
-    return in_memory_child(__name__, arguments)
+        return {name: measure_memory(cell, built[name], device, seed) for name in names}
+    arguments = {"cell": cell, "names": list(names), "seed": seed, "threads": thread_count}
+    try:
+        return in_memory_child(__name__, arguments)
+    except OutOfMemoryError:
+        if len(names) == 1:
+            return {names[0]: {"train_peak_mib": None}}
+    alone = [memory_of_cell(cell, [name], device, seed, thread_count) for name in names]
+    return {name: memory for of_one in alone for name, memory in of_one.items()}
 
 
 def measure_cell(
@@ -168,11 +180,11 @@ def measure_models(
         speeds = {}
         for dtype in sorted({c.precision for c in chosen}, key=str):
             speeds[str(dtype).removeprefix("torch.")] = matmul_speed(device, dtype)
-        memories = memory_of_cells(cells, names, device, seed, used)
         results = []
-        for cell, memory in zip(cells, memories, strict=True):
+        for cell in cells:
             if on_cell is not None:
                 on_cell(cell)
+            memory = memory_of_cell(cell, names, device, seed, used)
             row = measure_cell(cell, chosen, memory, device, repeats, warm_up, seed, max_seconds, count=True)
             for what in (INFER, TRAIN):
                 for name, entry in row[what].items():
@@ -190,17 +202,12 @@ def measure_models(
 
 
 def main() -> None:
-    """In the process that measures memory: cells as JSON on stdin, MiB as JSON on stdout."""
+    """In the process that measures memory: a cell as JSON on stdin, MiB of each contender as JSON on stdout."""
     arguments = json.load(sys.stdin)
     torch.set_num_threads(arguments["threads"])
-    built, device = contenders(), torch.device("cpu")
-    answer = []
-    for cell in (Cell(*sizes) for sizes in arguments["cells"]):
-        print(f"memory: V={cell.joints} T={cell.frames} batch={cell.batch}", file=sys.stderr, flush=True)
-        answer.append(
-            {name: measure_memory(cell, built[name], device, arguments["seed"]) for name in arguments["names"]}
-        )
-    print(json.dumps(answer))
+    built, cell = contenders(), Cell(*arguments["cell"])
+    device, seed = torch.device("cpu"), arguments["seed"]
+    print(json.dumps({name: measure_memory(cell, built[name], device, seed) for name in arguments["names"]}))
 
 
 if __name__ == "__main__":
