@@ -15,6 +15,7 @@ with which versions. The exit status is 0 only if everything that was asked for 
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib.util
 import json
 import sys
@@ -121,7 +122,19 @@ def run_model(args: argparse.Namespace, console: Any) -> dict[str, Any]:
         args.threads,
         args.max_seconds,
         on_cell=announce,
+        on_result=functools.partial(keep, args),
     )
+
+
+def keep(args: argparse.Namespace, measured: dict[str, Any]) -> dict[str, Any]:
+    """The result with what belongs beside it, written if a place was named."""
+    from gspmc_mm.evaluation.provenance import gather_provenance, write_json
+
+    result = {"section": args.section, "quick": args.quick, **measured}
+    result["provenance"] = gather_provenance(seed=args.seed)
+    if args.out is not None:
+        write_json(args.out, result)
+    return result
 
 
 def run_pipeline(args: argparse.Namespace, console: Any) -> dict[str, Any]:
@@ -212,22 +225,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     import gspmc_mm  # noqa: F401  repairs mmaction and registers the components
     from gspmc_mm.evaluation.benchmarking.tables import sheets
-    from gspmc_mm.evaluation.provenance import gather_provenance, write_json
 
     console = Console(stderr=True)
     try:
         if args.section == "page":
             fill_page(args, console)
             return 0
-        result = {"section": args.section, "quick": args.quick, **SECTIONS[args.section](args, console)}
-        result["provenance"] = gather_provenance(seed=args.seed)
-        if args.out is not None:
-            write_json(args.out, result)
+        result = keep(args, SECTIONS[args.section](args, console))
     except (ValueError, OSError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("error: interrupted; nothing was written", file=sys.stderr)
+        print("error: interrupted; sizes of input that were finished are in --out", file=sys.stderr)
         return 130
     wide = Console(width=max(Console().width, 150))
     for sheet in sheets(args.section, result):

@@ -153,6 +153,7 @@ def measure_models(
     thread_count: int | None = None,
     max_seconds: float | None = None,
     on_cell: Callable[[Cell], object] | None = None,
+    on_result: Callable[[dict[str, Any]], object] | None = None,
 ) -> dict[str, Any]:
     """Measure contenders in all cells.
 
@@ -166,6 +167,7 @@ def measure_models(
         thread_count: CPU threads; PyTorch's by default.
         max_seconds: No further round of a cell after this time (three are always run).
         on_cell: Called before each cell.
+        on_result: Called after each cell with the result so far, so that hours are not lost to an interruption.
 
     Raises:
         ValueError: A contender that does not exist.
@@ -180,7 +182,13 @@ def measure_models(
         speeds = {}
         for dtype in sorted({c.precision for c in chosen}, key=str):
             speeds[str(dtype).removeprefix("torch.")] = matmul_speed(device, dtype)
-        results = []
+        result: dict[str, Any] = {
+            "device": str(device) if device.type == "cpu" else torch.cuda.get_device_name(device),
+            "threads": used,
+            "unit": REFERENCE,
+            "matmul_multiply_adds_per_s": speeds,
+            "cells": [],
+        }
         for cell in cells:
             if on_cell is not None:
                 on_cell(cell)
@@ -191,14 +199,10 @@ def measure_models(
                     dtype = str(known[name].precision).removeprefix("torch.")
                     done = entry["multiply_adds_per_clip"] * cell.batch / entry["median_s"]
                     entry["share_of_matmul_speed"] = done / speeds[dtype]
-            results.append(row)
-    return {
-        "device": str(device) if device.type == "cpu" else torch.cuda.get_device_name(device),
-        "threads": used,
-        "unit": REFERENCE,
-        "matmul_multiply_adds_per_s": speeds,
-        "cells": results,
-    }
+            result["cells"].append(row)
+            if on_result is not None:
+                on_result(result)
+    return result
 
 
 def main() -> None:
