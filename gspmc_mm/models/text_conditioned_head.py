@@ -25,14 +25,6 @@ def top_k_correct(scores: Tensor, labels: Tensor, k: int) -> Tensor:
     return (scores.topk(k, dim=1).indices == labels[:, None]).any(dim=1).float().mean()
 
 
-def centred_by_term(vectors: np.ndarray, terms: np.ndarray) -> np.ndarray:
-    """Vectors (R, D) minus the mean of those of the same term (R,), so that each term's texts centre at 0."""
-    centred = vectors.copy()
-    for term in np.unique(terms):
-        centred[terms == term] -= vectors[terms == term].mean(axis=0)
-    return centred
-
-
 @MODELS.register_module()
 class TextConditionedHead(BaseHead):
     """Linear classifier that, while it trains, also aligns skeleton features with the texts of the signs.
@@ -59,8 +51,6 @@ class TextConditionedHead(BaseHead):
         negatives: 'batch': the texts of the batch, as in the paper; 'bank': all texts of the term.
         terms: Which terms the contrastive loss is the mean of: 'global', 'synonym' and names of parts (the rows of
             the paper's Table 5). All of them by default.
-        centre_texts: Subtract the mean vector of a term's texts. Sentence vectors of sign descriptions lie close
-            together (mean cosine 0.7 to 0.8), and what they share tells no sign from another.
         classes: Names of the signs by label; checked against those of the bank when given.
         loss_cls: Classification loss.
         label_smooth_eps: Label smoothing.
@@ -81,7 +71,6 @@ class TextConditionedHead(BaseHead):
         positives: str = "label",
         negatives: str = "batch",
         terms: Sequence[str] | None = None,
-        centre_texts: bool = False,
         classes: Sequence[str] | None = None,
         loss_cls: Mapping | None = None,
         label_smooth_eps: float = 0.0,
@@ -110,7 +99,6 @@ class TextConditionedHead(BaseHead):
         self.classes = None if classes is None else tuple(classes)
         self.text_bank_path = None if text_bank is None else os.fspath(text_bank)
         self.parts = tuple(parts)
-        self.centre_texts = centre_texts
         every_term = (GLOBAL_TERM, SYNONYM_TERM, *self.parts)
         self.terms = every_term if terms is None else tuple(terms)
         unknown = [term for term in self.terms if term not in every_term]
@@ -175,10 +163,7 @@ class TextConditionedHead(BaseHead):
         if bank.note:
             print_log(f"text bank {self.text_bank_path}: {bank.note}", logger="current")
         self.bank = bank
-        vectors = np.asarray(bank.vectors, dtype=np.float32)
-        if self.centre_texts:
-            vectors = centred_by_term(vectors, np.asarray(bank.terms))
-        self.text_vectors = torch.as_tensor(vectors).to(self.text_vectors.device)
+        self.text_vectors = torch.as_tensor(bank.vectors, dtype=torch.float32).to(self.text_vectors.device)
         # Texts of one sign for one term; what the positives of a skeleton are.
         self._groups = np.asarray(bank.labels) * len(bank.term_names) + np.asarray(bank.terms)
 

@@ -329,7 +329,7 @@ def test_path_objects_are_taken(bank_path):
     assert make_head(Path(bank_path)).text_bank_path == os.fspath(bank_path)
 
 
-# ---- which terms enter, and what the texts are measured from ----
+# ---- which terms enter; a learned temperature ----
 
 
 @pytest.mark.parametrize("terms", [("global",), ("synonym",), ("global", "synonym"), ("left_hand", "mouth")])
@@ -351,14 +351,6 @@ def test_chosen_terms_are_the_only_ones(bank, bank_path, make_samples, terms):
 def test_unknown_or_no_terms_are_refused(bank_path, terms):
     with pytest.raises(ValueError, match="terms="):
         make_head(bank_path, terms=terms)
-
-
-def test_centred_texts_have_mean_zero_in_every_term(bank, bank_path):
-    plain, centred = make_head(bank_path).text_vectors, make_head(bank_path, centre_texts=True).text_vectors
-    for term in set(bank.terms.tolist()):
-        rows = torch.as_tensor(bank.terms == term)
-        assert centred[rows].mean(dim=0).abs().max() < 1e-6
-        torch.testing.assert_close(centred[rows], plain[rows] - plain[rows].mean(dim=0))
 
 
 def test_a_learned_temperature_stays_out_of_a_plain_classifier(bank, bank_path):

@@ -92,6 +92,18 @@ def test_a_contender_that_the_system_kills_for_its_memory_leaves_the_others_thei
     assert found == {"small": {"train_peak_mib": 5.0}, "big": {"train_peak_mib": None}}
 
 
+def test_the_result_so_far_is_handed_over_after_every_size(monkeypatch):
+    row = {"reference": {"median_s": 1.0, "speedup": 1.0, "multiply_adds_per_clip": 10}}
+    monkeypatch.setattr(model_costs, "memory_of_cell", lambda *args: {})
+    monkeypatch.setattr(model_costs, "measure_cell", lambda cell, *args, **options: {"infer": row, "train": row})
+    seen = []
+    cells = [Cell(17, 8, 1), Cell(17, 8, 2)]
+    model_costs.measure_models(
+        cells, ["reference"], torch.device("cpu"), on_result=lambda result: seen.append(len(result["cells"]))
+    )
+    assert seen == [1, 2]
+
+
 def test_a_killed_measuring_process_is_told_from_a_failed_one(monkeypatch):
     for status, error in ((-9, OutOfMemoryError), (1, RuntimeError)):
         done = subprocess.CompletedProcess([], status, stdout="")
