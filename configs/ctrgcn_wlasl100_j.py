@@ -3,7 +3,7 @@ _base_ = [
     "_base_/default_runtime.py",
     "_base_/models/part_ctrgcn.py",
     "_base_/datasets/wlasl100.py",
-    "_base_/schedules/sgd_cosine_36e.py",
+    "_base_/schedules/sgd_cosine_60e.py",
 ]
 model = dict(
     backbone=dict(

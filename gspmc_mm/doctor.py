@@ -44,6 +44,7 @@ PURPOSES: Mapping[str, str] = {
     "gsp-gpu": "the same, with the search on a GPU (instead of gsp, not beside it)",
     "pose": "key points from videos",
     "cluster": "extraction on several machines",
+    "figures": "t-SNE and UMAP of embeddings",
     "dev": "lint and tests",
 }
 

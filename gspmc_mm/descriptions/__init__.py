@@ -1,6 +1,7 @@
 """What a sign looks like, in words: description sets, text encoders and text banks."""
 
 from gspmc_mm.descriptions.bank import TextBank, TextBankError, build_text_bank, center
+from gspmc_mm.descriptions.controls import CONTROLS, GLOSS_ONLY_NOTE, gloss_only, rotated, wrong_parts
 from gspmc_mm.descriptions.encoders import (
     EncoderError,
     LongTextWarning,
@@ -26,7 +27,9 @@ from gspmc_mm.descriptions.schema import (
 )
 
 __all__ = [
+    "CONTROLS",
     "GLOBAL_TERM",
+    "GLOSS_ONLY_NOTE",
     "SCHEMA_VERSION",
     "SYNONYM_TERM",
     "DescriptionError",
@@ -44,9 +47,12 @@ __all__ = [
     "check_language",
     "encode_texts",
     "get_encoder",
+    "gloss_only",
     "load_descriptions",
     "long_texts",
     "parse_descriptions",
+    "rotated",
     "save_descriptions",
     "split_text",
+    "wrong_parts",
 ]

@@ -195,6 +195,10 @@ class TextBank:
         if len(classes) != self.num_classes:
             raise TextBankError(f"the text bank has {self.num_classes} signs, the data set names {len(classes)}")
 
+    def noted(self, more: str) -> TextBank:
+        """The bank with something more in its note."""
+        return replace(self, note=f"{self.note}; {more}" if self.note else more)
+
     def shuffled(self, seed: int) -> TextBank:
         """The control experiment: all texts of sign i given to another sign perm(i) != i.
 
@@ -206,13 +210,9 @@ class TextBank:
         """
         if self.num_classes < 2:
             raise TextBankError("a bank of one sign cannot be shuffled")
-        rng = np.random.default_rng(seed)
-        identity = np.arange(self.num_classes)
-        permutation = rng.permutation(identity)
-        while (permutation == identity).any():  # one draw in e has no fixed point
-            permutation = rng.permutation(identity)
+        permutation = derangement(self.num_classes, seed)
         note = f"texts shuffled among the signs (seed {seed})"
-        return replace(self, labels=permutation[self.labels], note=_add_note(self.note, note))
+        return replace(self, labels=permutation[self.labels]).noted(note)
 
     def centered(self) -> TextBank:
         """The bank with the mean of each term taken away (`center`), which its note records."""
@@ -224,7 +224,7 @@ class TextBank:
         ]
         if same:
             note += f" (not of {', '.join(same)}: all texts equal)"
-        return replace(self, vectors=center(self.vectors, self.terms), note=_add_note(self.note, note))
+        return replace(self, vectors=center(self.vectors, self.terms)).noted(note)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the bank as safetensors, in one step: the file is whole or not there."""
@@ -322,12 +322,18 @@ def build_text_bank(descriptions: DescriptionSet, encoder: TextEncoder, progress
     )
 
 
+def derangement(count: int, seed: int) -> np.ndarray:
+    """A random permutation (count,) that leaves nothing in its place; count is at least 2."""
+    rng = np.random.default_rng(seed)
+    identity = np.arange(count)
+    permutation = rng.permutation(identity)
+    while (permutation == identity).any():  # one draw in e has no fixed point
+        permutation = rng.permutation(identity)
+    return permutation
+
+
 def _coincide(vectors: np.ndarray) -> bool:
     return bool(np.abs(vectors - vectors[0]).max() < 1e-6)
-
-
-def _add_note(note: str, more: str) -> str:
-    return f"{note}; {more}" if note else more
 
 
 def _check_bank(bank: TextBank) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .curves import COLOURS
+from .saving import new_figure, save_figure
 
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
@@ -27,10 +28,6 @@ def draw_cost_growth(result: Mapping[str, Any], out: str | os.PathLike[str]) -> 
     Raises:
         ValueError: Fewer than two sizes were measured.
     """
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     cells = result["cells"]
     middle = min(cells, key=lambda c: (abs(c["joints"] - 87), abs(c["frames"] - 64), abs(c["batch"] - 4)))
     lines = {}
@@ -40,8 +37,7 @@ def draw_cost_growth(result: Mapping[str, Any], out: str | os.PathLike[str]) -> 
             lines[axis] = sorted(line, key=lambda c, axis=axis: c[axis])
     if not lines:
         raise ValueError("one size of input was measured; nothing grows")
-    figure = Figure(figsize=(11, 3.5 * len(lines)), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(11, 3.5 * len(lines))
     panels = figure.subplots(len(lines), 3, squeeze=False)
     for row, (axis, line) in zip(panels, lines.items(), strict=True):
         sizes = [cell[axis] for cell in line]
@@ -69,13 +65,7 @@ def draw_cost_growth(result: Mapping[str, Any], out: str | os.PathLike[str]) -> 
     figure.legend(handles, labels, loc="outside right center", fontsize=8, frameon=False)
     size = f"batch {middle['batch']}, V={middle['joints']} and T={middle['frames']} where they do not vary"
     figure.suptitle(f"{size}; {result['device']}, {result['threads']} thread(s)", fontsize=10)
-    out = Path(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    paths = tuple(out.with_name(out.name + ending) for ending in (".png", ".svg"))
-    with rc_context({"svg.hashsalt": "gspmc_mm"}):
-        figure.savefig(paths[0], dpi=150)
-        figure.savefig(paths[1], metadata={"Date": None})
-    return paths
+    return save_figure(figure, out)
 
 
 def _costs(batch: int) -> dict[str, Any]:

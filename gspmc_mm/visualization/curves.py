@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .saving import new_figure, save_figure
+
 # Okabe and Ito's palette without its yellow, which is too light for a line on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 _STYLES = ("-", "--", "-.", ":")
@@ -98,11 +100,6 @@ def draw_training_curves(
         FileNotFoundError: A path is not there.
         CurvesError: No runs, or nothing to draw in one of them.
     """
-    # Imported here: reading results needs no drawing.
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     named = dict(runs) if isinstance(runs, Mapping) else {Path(run).name: run for run in runs}
     if not named:
         raise CurvesError("no trainings to draw")
@@ -114,8 +111,7 @@ def draw_training_curves(
         if key not in curve.train:
             raise CurvesError(f"{curve.name} has no training scalar {key!r}: {sorted(curve.train)}")
 
-    figure = Figure(figsize=(9.5, 3.8), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(9.5, 3.8)
     left, right = figure.subplots(1, 2)
     for i, curve in enumerate(curves):
         style: dict[str, Any] = {
@@ -147,23 +143,7 @@ def draw_training_curves(
     right.set_ylim(bottom=0)
     if title:
         figure.suptitle(title)
-    png, svg = Path(f"{out}.png"), Path(f"{out}.svg")
-    png.parent.mkdir(parents=True, exist_ok=True)
-    # A fixed salt and no date: the same scalars give the same SVG, byte for byte.
-    with rc_context({"svg.hashsalt": "gspmc_mm"}):
-        _save(figure, png, dpi=150)
-        _save(figure, svg, metadata={"Date": None})
-    return png, svg
-
-
-def _save(figure: Any, path: Path, **options: Any) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        figure.savefig(temporary, format=path.suffix[1:], **options)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    return save_figure(figure, out)
 
 
 def _read_lines(path: Path) -> list[dict[str, Any]]:

@@ -46,12 +46,12 @@ def draw_layout(layout: Layout, points: np.ndarray | None = None, ax: Axes | Non
             f"layout {layout.name!r} is drawn from points ({layout.num_joints}, 2); found shape {points.shape}"
         )
     points[~np.isfinite(points).all(axis=1)] = np.nan
-    box = _box(points)
+    box = points_box(points)
     limit = _SMALL * np.ptp(box, axis=0).max()
 
     def is_small(parts: Iterable[str]) -> bool:
         joints = [joint for part in parts for joint in layout.parts[part]]
-        return np.ptp(_box(points[joints]), axis=0).max() < limit
+        return np.ptp(points_box(points[joints]), axis=0).max() < limit
 
     small = [part for part in layout.parts if is_small([part])]
     groups = [[part for part in group if part in layout.parts] for group in _ENLARGED]
@@ -69,12 +69,12 @@ def draw_layout(layout: Layout, points: np.ndarray | None = None, ax: Axes | Non
     ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=3, frameon=False)
     for panel, group in zip(panels, groups, strict=False):
         joints = [joint for part in group for joint in layout.parts[part]]
-        _draw_graph(panel, layout, points, _box(points[joints]), dots=34.0)
+        _draw_graph(panel, layout, points, points_box(points[joints]), dots=34.0)
         panel.set_title(", ".join(group) + " (enlarged)", fontsize=11)
     return ax
 
 
-def _box(points: np.ndarray) -> np.ndarray:
+def points_box(points: np.ndarray) -> np.ndarray:
     """(2, 2): lowest and highest x, y of the points with a margin; of nothing, the unit square."""
     seen = points[~np.isnan(points[:, 0])]
     if not len(seen):

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 
-from gspmc_mm.descriptions import DescriptionSet, build_text_bank
+from gspmc_mm.descriptions import DescriptionSet, build_text_bank, rotated, wrong_parts
+from gspmc_mm.evaluation.experiments.ablation_data import BANKS
 from gspmc_mm.poses import PoseClip, PoseStoreWriter, StoreHeader
 from gspmc_mm.skeleton import PARTS, get_layout, resting_pose
 
@@ -38,7 +39,10 @@ DATA_SETS = {
         ),
     ),
     "synthsign": DataSet(40, (("train",), ("val",), ("test",))),
+    "bdsl55": DataSet(55, (("train",), ("val",), ("test",))),
 }
+# The banks of the ablations are written for these; the others are large.
+WITH_ALL_BANKS = ("synthsign", "wlasl100")
 
 
 class HashEncoder:
@@ -75,7 +79,7 @@ def moving_signer(rng: np.random.Generator, frames: int) -> tuple[np.ndarray, np
 
 
 def write_data(folder: Path, data_set: DataSet, seed: int) -> None:
-    """`poses.arrow`, `text_bank.safetensors` and its control of a data set."""
+    """`poses.arrow`, `text_bank.safetensors` and its controls of a data set."""
     rng = np.random.default_rng(seed)
     classes = [f"sign {label}" for label in range(data_set.num_classes)]
     header = StoreHeader(layout="wholebody133", estimator=ESTIMATOR, classes=classes, note="SYNTHETIC, of a test")
@@ -112,6 +116,14 @@ def write_data(folder: Path, data_set: DataSet, seed: int) -> None:
     bank = build_text_bank(descriptions, HashEncoder(), progress=False)
     bank.save(folder / "text_bank.safetensors")
     bank.shuffled(0).save(folder / "text_bank_shuffled.safetensors")
+    if folder.name in WITH_ALL_BANKS:
+        others = {
+            "text_bank_rotated.safetensors": rotated(bank, 0),
+            "text_bank_wrong_parts.safetensors": wrong_parts(bank, 0),
+        }
+        for name in BANKS:
+            if not (folder / name).exists():
+                others.get(name, bank).save(folder / name)
 
 
 @pytest.fixture(scope="session")

@@ -22,8 +22,10 @@ NAMES = sorted(path.stem for path in CONFIGS.glob("*.py") if path.stem != "own_d
 STREAMS = ("j", "b", "jm", "bm")
 # These are run as large as they are, one of each data set; the width of the others is an eighth.
 FULL_SIZE = {"gspmc_slr500_j", "gspmc_autsl_bm", "gspmc_wlasl100_j", "gspmc_synthsign_j"}
-NUM_CLASSES = {"slr500": 500, "autsl": 226, "wlasl100": 100, "synthsign": 40}
-LAYOUT = {"slr500": "sign87", "autsl": "sign87", "wlasl100": "hands20", "synthsign": "sign39"}
+NUM_CLASSES = {"slr500": 500, "autsl": 226, "wlasl100": 100, "synthsign": 40, "bdsl55": 55}
+LAYOUT = {"slr500": "sign87", "autsl": "sign87", "wlasl100": "hands20", "synthsign": "sign39", "bdsl55": "sign39"}
+# Of bdsl55 there are no descriptions.
+WITH_TEXTS = ("slr500", "autsl", "wlasl100", "synthsign")
 PARTS_OF = {
     "sign87": ("body", "left_hand", "right_hand", "mouth", "face"),
     "sign39": ("body", "left_hand", "right_hand", "mouth", "face"),
@@ -34,6 +36,7 @@ INPUT_SHAPE = {
     "autsl": (1, 1, 64, 87, 3),
     "wlasl100": (1, 1, 16, 20, 7),
     "synthsign": (1, 1, 16, 39, 3),
+    "bdsl55": (1, 1, 16, 39, 3),
 }
 LoadConfig = Callable[[str], Config]
 
@@ -97,7 +100,7 @@ def make_runner(cfg: Config) -> Runner:
 def test_the_experiments_of_the_design_are_there() -> None:
     wanted = {f"gspmc_{data_set}_{stream}" for data_set in ("slr500", "autsl") for stream in STREAMS}
     wanted |= {f"ctrgcn_{data_set}_j" for data_set in NUM_CLASSES}
-    wanted |= {f"gspmc_{data_set}_j" for data_set in NUM_CLASSES}
+    wanted |= {f"gspmc_{data_set}_j" for data_set in WITH_TEXTS}
     assert wanted <= set(NAMES)
 
 
@@ -183,10 +186,16 @@ def test_training_and_testing_look_at_different_clips_of_the_same_form(name: str
         assert cfg.val_dataloader.dataset.split not in (train.split, test.split)
 
 
-@pytest.mark.parametrize("data_set", NUM_CLASSES)
+@pytest.mark.parametrize("data_set", WITH_TEXTS)
 def test_gspmc_and_its_baseline_differ_in_the_texts_only(data_set: str, load: LoadConfig) -> None:
     baseline, ours = load(f"ctrgcn_{data_set}_j"), load(f"gspmc_{data_set}_j")
-    assert set(differences(baseline.to_dict(), ours.to_dict())) == {
+    found = set(differences(baseline.to_dict(), ours.to_dict()))
+    if data_set == "wlasl100":  # few clips a sign: the weight of the texts falls
+        found.remove("custom_hooks")
+        assert [hook for hook in ours.custom_hooks if hook not in baseline.custom_hooks] == [
+            dict(type="ContrastScheduleHook", start=1.0, end=0.0, curve="cosine")
+        ]
+    assert found == {
         "model.cls_head.alpha",
         "model.cls_head.loss_con",
         "model.cls_head.text_bank",

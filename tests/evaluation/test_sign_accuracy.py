@@ -81,6 +81,14 @@ def test_dump(tmp_path: Path) -> None:
     np.testing.assert_array_equal(kept.scores, scores.float().numpy())
 
 
+@pytest.mark.parametrize(("split", "kept"), [("gsp35_val", "gsp35_val"), (["val", "test"], "val + test")])
+def test_the_dump_says_which_split(split: object, kept: str, tmp_path: Path) -> None:
+    metric = SignAccuracy(dump=tmp_path / "p.npz")
+    metric.dataset_meta = {"split": split}
+    evaluate(metric, samples(torch.zeros(1, 3), [0]))
+    assert load_predictions(tmp_path / "p.npz").info["split"] == kept
+
+
 def test_nan_is_refused_by_clip_and_nothing_is_written(tmp_path: Path) -> None:
     scores = torch.zeros(3, 4)
     scores[1, 2] = float("nan")

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from gspmc_mm.evaluation import load_predictions
+from gspmc_mm.evaluation.experiments import locked
 
 CONFIG = """
 train_dataloader = dict(dataset=dict(type='RepeatDataset', times=2,
@@ -243,7 +244,7 @@ def test_pooling_refuses_a_clip_in_two_folds(bench: Bench, capsys: pytest.Captur
 
 
 def test_a_second_process_on_the_same_fold_is_kept_out(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
-    with bench.tool.locked(bench.work / "base" / "seed0" / "fold0"):
+    with locked(bench.work / "base" / "seed0" / "fold0"):
         assert bench.run(str(bench.config), "--folds", "0") == 1
     assert "another process works on" in " ".join(capsys.readouterr().out.split())
 

@@ -14,8 +14,17 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from gspmc_mm.datasets.synthsign import SIGNS, SynthSignSpec, generate, signer_splits
+from gspmc_mm.datasets.synthsign import (
+    SIGNS,
+    SynthSignSpec,
+    dictionary_descriptions,
+    generate,
+    get_signs,
+    signer_splits,
+    ungrounded_descriptions,
+)
 from gspmc_mm.datasets.synthsign.preview import draw_preview
+from gspmc_mm.descriptions import save_descriptions
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -40,9 +49,15 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
     parser.add_argument("--preview", type=Path, metavar="PNG", help="draw frames of a few signs")
+    parser.add_argument(
+        "--stand-ins",
+        type=Path,
+        metavar="FOLDER",
+        help="write descriptions_raw.json and descriptions_kb.json there: stand-ins by rules for the texts of Table 4",
+    )
     args = parser.parse_args(argv)
-    if args.out is None and args.preview is None:
-        parser.error("nothing to do: give --out FOLDER, --preview PNG or both")
+    if args.out is None and args.preview is None and args.stand_ins is None:
+        parser.error("nothing to do: give --out FOLDER, --preview PNG or --stand-ins FOLDER")
     return args
 
 
@@ -68,6 +83,14 @@ def main(argv: list[str] | None = None) -> int:
             print(f"{spec.clips} clips of {spec.signs} SYNTHETIC signs; signers: {counts}")
             for path in paths:
                 print(path)
+        if args.stand_ins is not None:
+            signs = get_signs(args.signs)
+            for name, texts in (
+                ("descriptions_raw.json", ungrounded_descriptions(signs, args.seed)),
+                ("descriptions_kb.json", dictionary_descriptions(signs)),
+            ):
+                save_descriptions(texts, args.stand_ins / name)
+                print(args.stand_ins / name)
         if args.preview is not None:
             print(draw_preview(args.preview, spec))
     except (ValueError, OSError) as error:

@@ -31,11 +31,22 @@ def parse_args() -> argparse.Namespace:
         action="store_true",
         help="subtract the mean vector of each term (the texts lie close together)",
     )
-    parser.add_argument(
-        "--shuffle",
+    controls = parser.add_argument_group("control experiments")
+    controls = controls.add_mutually_exclusive_group()
+    controls.add_argument(
+        "--shuffle", type=int, metavar="SEED", help="give every sign the texts of another one (the control experiment)"
+    )
+    controls.add_argument(
+        "--gloss-only", action="store_true", help="put the gloss of the sign in place of each of its texts"
+    )
+    controls.add_argument(
+        "--rotate",
         type=int,
         metavar="SEED",
-        help="give every sign the texts of another one: the control experiment",
+        help="turn all vectors by a random rotation: random vectors with the Gram matrix of the texts",
+    )
+    controls.add_argument(
+        "--wrong-parts", type=int, metavar="SEED", help="give the texts of every part to another part"
     )
     return parser.parse_args()
 
@@ -48,9 +59,12 @@ def main() -> int:
     from rich.table import Table
 
     from gspmc_mm.descriptions import (
+        CONTROLS,
+        GLOSS_ONLY_NOTE,
         LongTextWarning,
         build_text_bank,
         get_encoder,
+        gloss_only,
         load_descriptions,
         long_texts,
     )
@@ -58,14 +72,20 @@ def main() -> int:
     console = Console()
     try:
         descriptions = load_descriptions(args.descriptions)
+        if args.gloss_only:
+            descriptions = gloss_only(descriptions)
         encoder = get_encoder(args.encoder, device=args.device)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", LongTextWarning)  # reported below
             bank = build_text_bank(descriptions, encoder)
+        if args.gloss_only:
+            bank = bank.noted(GLOSS_ONLY_NOTE)
         if args.center:
             bank = bank.centered()
-        if args.shuffle is not None:
-            bank = bank.shuffled(args.shuffle)
+        for option, control in CONTROLS.items():
+            seed = getattr(args, option.replace("-", "_"))
+            if seed is not None:
+                bank = control(bank, seed)
         too_long = long_texts(encoder, bank.texts)
         bank.save(args.out)
     except (ValueError, OSError, ImportError) as error:

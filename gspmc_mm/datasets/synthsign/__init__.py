@@ -1,7 +1,8 @@
 """synthsign: a data set of SYNTHETIC signs with written descriptions. No real language.
 
 ``lexicon`` says what each sign is, ``texts`` puts it into English, ``signer`` performs it as 133
-COCO-WholeBody key points, ``generate`` writes the pose store and the description set.
+COCO-WholeBody key points, ``generate`` writes the pose store and the description set; ``stand_ins`` writes
+worse descriptions on purpose.
 """
 
 from gspmc_mm.datasets.synthsign.generate import (
@@ -21,6 +22,7 @@ from gspmc_mm.datasets.synthsign.lexicon import (
     get_signs,
 )
 from gspmc_mm.datasets.synthsign.signer import SignerProfile, draw_signer, perform
+from gspmc_mm.datasets.synthsign.stand_ins import dictionary_descriptions, ungrounded_descriptions
 from gspmc_mm.datasets.synthsign.texts import describe, describe_all
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "SynthSignSpec",
     "describe",
     "describe_all",
+    "dictionary_descriptions",
     "differing_parameters",
     "draw_signer",
     "generate",
@@ -41,4 +44,5 @@ __all__ = [
     "make_clips",
     "perform",
     "signer_splits",
+    "ungrounded_descriptions",
 ]

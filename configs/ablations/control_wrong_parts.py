@@ -1,0 +1,5 @@
+# Control: the texts of every part are given to another part.
+_base_ = "_base_/gspmc.py"
+text_bank = _base_.text_bank.replace(".safetensors", "_wrong_parts.safetensors")
+model = dict(cls_head=dict(text_bank=text_bank))
+train_dataloader = dict(dataset=dict(pipeline_overrides=dict(LoadSignDescriptions=dict(text_bank=text_bank))))

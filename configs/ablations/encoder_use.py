@@ -1,0 +1,5 @@
+# Ours: texts encoded by the multilingual universal sentence encoder, which is not CLIP.
+_base_ = "_base_/gspmc.py"
+text_bank = _base_.text_bank.replace(".safetensors", "_use.safetensors")
+model = dict(cls_head=dict(text_bank=text_bank))
+train_dataloader = dict(dataset=dict(pipeline_overrides=dict(LoadSignDescriptions=dict(text_bank=text_bank))))

@@ -1,0 +1,3 @@
+# Ours: temperature tau = 0.5; 0.1 in the paper.
+_base_ = "_base_/gspmc.py"
+model = dict(cls_head=dict(loss_con=dict(tau=0.5)))

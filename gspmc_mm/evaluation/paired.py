@@ -1,0 +1,166 @@
+"""Two runs on the same clips: how far they lie apart, and whether that is more than noise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+
+from .estimates import estimate_accuracy
+from .folds import mean_and_deviation
+from .intervals import mcnemar
+from .predictions import Predictions, PredictionsError, align
+from .results import ComparisonRecord, Difference, SeedDifference
+from .run_files import Source, check_different
+from .signer_bootstrap import DRAWS, bootstrap_difference
+from .signer_independence import independence_of_records
+
+Verdict = Literal["first", "second", "noise"]
+
+
+def paired_difference(
+    first: Mapping[int, Predictions],
+    second: Mapping[int, Predictions],
+    k: int = 1,
+    draws: int = DRAWS,
+    bootstrap_seed: int = 0,
+) -> Difference:
+    """Second minus first in top-k, with intervals over signers and with McNemar for every pair of seeds.
+
+    Seeds of the same number are paired; where the numbers differ, every seed of one stands beside every seed of the
+    other, and there is no deviation over pairs (they share seeds).
+
+    Args:
+        first: Predictions by seed, the folds pooled.
+        second: The same clips.
+        k: Top-k.
+        draws: Of the bootstrap.
+        bootstrap_seed: Of its random numbers.
+
+    Raises:
+        PredictionsError: The runs are not about the same clips.
+        ValueError: Unknown signers, or fewer than two.
+    """
+    if not first or not second:
+        raise PredictionsError("no run to compare")
+    runs = align(
+        {f"first, seed {s}": run for s, run in first.items()} | {f"second, seed {s}": r for s, r in second.items()}
+    )
+    hits = {name: run.hits(k) for name, run in runs.items()}
+    mine = np.stack([hits[f"first, seed {seed}"] for seed in first])
+    theirs = np.stack([hits[f"second, seed {seed}"] for seed in second])
+    signers = next(iter(runs.values())).signer
+    paired = set(first) == set(second)
+    pairs = []
+    for a, b in [(s, s) for s in first] if paired else [(s, t) for s in first for t in second]:
+        test = mcnemar(hits[f"first, seed {a}"], hits[f"second, seed {b}"])
+        pairs.append(
+            SeedDifference(
+                first_seed=a,
+                second_seed=b,
+                difference=test.difference,
+                only_first=test.only_first,
+                only_second=test.only_second,
+                p_value=min(1.0, test.p_value),
+            )
+        )
+    over_signers = bootstrap_difference(mine, theirs, signers, draws=draws, seed=bootstrap_seed)
+    low_seeds = high_seeds = None
+    if len(mine) > 1 or len(theirs) > 1:
+        both = bootstrap_difference(mine, theirs, signers, draw_seeds=True, draws=draws, seed=bootstrap_seed)
+        low_seeds, high_seeds = both.low, both.high
+    return Difference(
+        mean=over_signers.value,
+        std=mean_and_deviation(pair.difference for pair in pairs)["std"] if paired else None,
+        low=over_signers.low,
+        high=over_signers.high,
+        low_seeds=low_seeds,
+        high_seeds=high_seeds,
+        pairs=tuple(pairs),
+    )
+
+
+def verdict_of(difference: Difference) -> Verdict:
+    """Which is better by more than noise: the interval (that over signers and seeds, if there is one) leaves out 0."""
+    low, high = difference.low, difference.high
+    if difference.low_seeds is not None and difference.high_seeds is not None:
+        low, high = min(low, difference.low_seeds), max(high, difference.high_seeds)
+    if low > 0:
+        return "second"
+    return "first" if high < 0 else "noise"
+
+
+def verdict_sentence(first: str, second: str, difference: Difference, signers: int) -> str:
+    """One sentence: which is better, by how much, how sure, and on what that rests."""
+    verdict = verdict_of(difference)
+    seeds = {pair.first_seed for pair in difference.pairs}, {pair.second_seed for pair in difference.pairs}
+    low, high, over = difference.low, difference.high, f"{signers} signers"
+    if difference.low_seeds is not None and difference.high_seeds is not None:
+        low, high = min(low, difference.low_seeds), max(high, difference.high_seeds)
+        over += f" and {len(seeds[0])} and {len(seeds[1])} seeds"
+    interval = f"95 % interval [{100 * low:+.1f}, {100 * high:+.1f}] over {over}"
+    below = sum(pair.p_value < 0.05 for pair in difference.pairs)
+    tests = (
+        f"McNemar p {_p_values(difference)}"
+        if len(difference.pairs) == 1
+        else (f"McNemar p {_p_values(difference)}, below 0.05 in {below} of {len(difference.pairs)} pairs of seeds")
+    )
+    points = f"{100 * abs(difference.mean):.1f} points"
+    if verdict == "noise":
+        way = "above" if difference.mean >= 0 else "below"
+        return f"{second} is {points} {way} {first}, which is not more than noise ({interval} holds 0; {tests})."
+    way = "better" if verdict == "second" else "worse"
+    return f"{second} is {way} than {first} by {points}, more than noise ({interval} leaves out 0; {tests})."
+
+
+def _p_values(difference: Difference) -> str:
+    values = [pair.p_value for pair in difference.pairs]
+    low, high = f"{min(values):.2g}", f"{max(values):.2g}"
+    return low if low == high else f"{low} to {high}"
+
+
+def comparison_record(
+    title: str,
+    first: Source,
+    second: Source,
+    provenance: Mapping[str, Any],
+    *,
+    data: str = "",
+    draws: int = DRAWS,
+    bootstrap_seed: int = 0,
+) -> ComparisonRecord:
+    """Everything that is said about two runs.
+
+    Raises:
+        PredictionsError: Not the same clips or labels, or the same scores under both names.
+        ValueError: Unknown signers, or fewer than two.
+    """
+    mine, theirs = first.pooled(), second.pooled()
+    named = {f"{first.name}, seed {seed}": run for seed, run in mine.items()}
+    named |= {f"{second.name}, seed {seed}": run for seed, run in theirs.items()}
+    align(named)  # its words name the runs as the command line does
+    check_different(named)
+    top1, top5 = (paired_difference(mine, theirs, k, draws, bootstrap_seed) for k in (1, 5))
+    signers = len(set(next(iter(mine.values())).signer.tolist()))
+    times = [first.seconds, second.seconds]
+    return ComparisonRecord(
+        title=title,
+        provenance=dict(provenance),
+        independence=independence_of_records([*first.records, *second.records]),
+        seconds=None if None in times else sum(times),
+        data=data,
+        first=first.name,
+        second=second.name,
+        first_top1=estimate_accuracy(mine, 1, bootstrap_seed),
+        first_top5=estimate_accuracy(mine, 5, bootstrap_seed),
+        second_top1=estimate_accuracy(theirs, 1, bootstrap_seed),
+        second_top5=estimate_accuracy(theirs, 5, bootstrap_seed),
+        top1=top1,
+        top5=top5,
+        signers=signers,
+        draws=draws,
+        bootstrap_seed=bootstrap_seed,
+        verdict=verdict_of(top1),
+        sentence=verdict_sentence(first.name, second.name, top1, signers),
+    )

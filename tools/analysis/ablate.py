@@ -1,0 +1,268 @@
+"""Make an ablation table: train and test its lines, print it with the published figures beside it, write it down.
+
+Every line is a config under `configs/ablations/`, every run a training (`tools/train.py`) and a test (`tools/test.py`)
+under `WORK_DIR/CONFIG/seedS/foldK`. Text banks that are missing are encoded. The same command goes on where it was
+stopped and repeats nothing, also not what another table has run. A run that fails is named, the table says that it is
+incomplete, and the exit status is 1.
+
+Examples:
+    python tools/analysis/ablate.py table5 --data synthsign --seeds 3 --epochs 12
+    python tools/analysis/ablate.py controls --data wlasl100 --seeds 3 --jobs 2
+    python tools/analysis/ablate.py table4 table5 --data slr500 --seeds 3 --launcher slurm --partition gpu --jobs 4
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from gspmc_mm.evaluation.experiments import FoldRun, Launcher, Variant
+    from gspmc_mm.evaluation.experiments.ablation_data import AblationData
+    from gspmc_mm.evaluation.experiments.ablation_tables import AblationTable
+    from gspmc_mm.evaluation.results import AblationRecord
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+TRAIN_TOOL = REPOSITORY / "tools" / "train.py"
+TEST_TOOL = REPOSITORY / "tools" / "test.py"
+QUICK_EPOCHS = 3
+NAMES = (
+    *("table4", "table5", "table6", "controls", "alpha", "tau", "pairs", "pooling"),
+    *("text_encoder", "synonyms", "schedule", "sign_groups"),
+)
+DATA = ("synthsign", "wlasl100", "bdsl55", "slr500", "autsl")
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tables", nargs="+", choices=NAMES, metavar="TABLE", help=", ".join(NAMES))
+    parser.add_argument("--data", required=True, choices=DATA)
+    parser.add_argument("--seeds", type=int, default=3, help="trainings of every line, seeds 0, 1, ... (%(default)s)")
+    parser.add_argument("--folds", nargs="+", type=int, help="default: all folds of the data set")
+    parser.add_argument("--epochs", type=int, help="length of the cosine schedule; default: the configs'")
+    parser.add_argument("--lines", nargs="+", metavar="CONFIG", help="only the lines of these configs (without .py)")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time (%(default)s)")
+    parser.add_argument(
+        "--launcher",
+        choices=["none", "pytorch", "slurm"],
+        default="none",
+        help="pytorch: torchrun with --gpus processes a training; slurm: every run as a job of --partition",
+    )
+    parser.add_argument("--gpus", type=int, default=8, help="of a training with a launcher (%(default)s)")
+    parser.add_argument("--partition", help="of Slurm")
+    parser.add_argument("--work-dir", type=Path, help="default: work_dirs/ablations/DATA")
+    parser.add_argument("--out", type=Path, help="folder of the records; default: docs/results of this checkout")
+    parser.add_argument("--cfg-options", nargs="+", default=[], metavar="k=v", help="changes of all configs")
+    parser.add_argument("--replace-changed", action="store_true", help="move aside what was run with other settings")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help=f"{QUICK_EPOCHS} epochs, one seed, one fold: whether everything works; records stay in the work dir",
+    )
+    args = parser.parse_args(argv)
+    for name in ("seeds", "jobs", "gpus"):
+        if getattr(args, name) < 1:
+            parser.error(f"--{name} is at least 1")
+    if args.epochs is not None and args.epochs < 3:
+        parser.error("--epochs is at least 3: two of them are the warm-up")
+    if args.launcher == "slurm" and not args.partition:
+        parser.error("--launcher slurm needs --partition")
+    if args.quick:
+        args.seeds, args.epochs = 1, args.epochs or QUICK_EPOCHS
+    if args.work_dir is None:
+        args.work_dir = Path("work_dirs") / "ablations" / (args.data + ("_quick" if args.quick else ""))
+    if args.out is None:
+        args.out = args.work_dir if args.quick else REPOSITORY / "docs" / "results"
+    return args
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    args = parse_args(argv)
+    # after the arguments are read: the package brings torch with it, --help does not need it
+    from mmengine.logging import MMLogger
+    from rich.console import Console
+
+    from gspmc_mm.evaluation.experiments.ablation_data import DATA_SETS
+    from gspmc_mm.evaluation.experiments.ablation_tables import TABLES
+    from gspmc_mm.evaluation.results import write_record
+
+    console = Console() if sys.stdout.isatty() else Console(width=160)
+    MMLogger.get_instance("ablate").setLevel("WARNING")  # or every config is announced by its environment
+    data = DATA_SETS[args.data]
+    try:
+        tables = [TABLES[name] for name in dict.fromkeys(args.tables)]
+        records = make_tables(args, tables, data, console)
+        for record in records:
+            show(record, console)
+            path = write_record(args.out / f"ablation_{record.table}_{record.data}.json", record)
+            console.print(f"written: {path}", markup=False, highlight=False)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        return 130
+    return 1 if any(record.incomplete for record in records) else 0
+
+
+def make_tables(
+    args: argparse.Namespace, tables: Sequence[AblationTable], data: AblationData, console: Console
+) -> list[AblationRecord]:
+    """Prepare, run and collect all tables.
+
+    Raises:
+        ValueError: A table that the data set cannot have, or runs of something else in the work dir.
+    """
+    from gspmc_mm.evaluation.experiments import ExperimentError, RunPlan, plan_runs, run_all
+    from gspmc_mm.evaluation.experiments.ablation_data import files_of, prepare
+
+    chosen = {table.name: choose_lines(table, args.data, args.lines) for table in tables}
+    for table in tables:
+        if not chosen[table.name]:
+            reasons = "; ".join(sorted(set(table.left_out(args.data).values()))) or "--lines names none of them"
+            raise ExperimentError(f"{table.name} has no line on {args.data}: {reasons}")
+    variants = {path: variant_of(path, args.data) for lines in chosen.values() for path in lines.values()}
+    configs = {path: variant.load() for path, variant in variants.items()}
+    if args.epochs is not None:
+        check_schedules(configs)
+    needed = {path: files_of(config, data) for path, config in configs.items()}
+    problems = prepare([file for files in needed.values() for file in files], data, REPOSITORY, console.print)
+    blocked = {
+        path: "; ".join(problems[file] for file in files if file in problems)
+        for path, files in needed.items()
+        if any(file in problems for file in files)
+    }
+    plan = RunPlan(
+        work_dir=args.work_dir,
+        folds=args.folds or (data.folds[:1] if args.quick else data.folds),
+        seeds=range(args.seeds),
+        train_split=data.train_split,
+        test_split=data.test_split,
+        val_split=data.val_split,
+        options=[*epoch_options(args.epochs), *args.cfg_options],
+        shared_signers=data.shared_signers,
+        replace_changed=args.replace_changed,
+    )
+    runs = plan_runs(plan, [variant for path, variant in variants.items() if path not in blocked])
+    failed = run_all(runs, launcher_of(args), args.jobs, console, REPOSITORY)
+    for _, failure in failed:
+        console.print(f"\n{failure}", markup=False, highlight=False)
+    failures = {run.name: failure for run, failure in failed}
+    return [collect(args, table, data, chosen[table.name], runs, failures, blocked) for table in tables]
+
+
+def choose_lines(table: AblationTable, data: str, wanted: Sequence[str] | None) -> dict[str, str]:
+    """Config of every line that is to be run, by the name of the line."""
+    lines = {line.name: line.path(data) for line in table.lines_on(data)}
+    return {name: path for name, path in lines.items() if wanted is None or Path(path).stem in wanted}
+
+
+def variant_of(path: str, data: str) -> Variant:
+    """A config under `configs/` as what is to be run."""
+    from gspmc_mm.evaluation.experiments import Variant
+    from gspmc_mm.evaluation.experiments.ablation_tables import DATA_SET_VARIABLE
+
+    file = REPOSITORY / "configs" / path
+    if file.is_relative_to(Path.cwd()):
+        file = file.relative_to(Path.cwd())  # as one types it, in the records
+    environment = (f"{DATA_SET_VARIABLE}={data}",) if path.startswith("ablations/") else ()
+    return Variant(file.stem, file, environment=environment)
+
+
+def check_schedules(configs: Mapping[str, Mapping]) -> None:
+    """Refuse to shorten a schedule that is no cosine.
+
+    Raises:
+        ValueError: Names the config.
+    """
+    for path, config in configs.items():
+        schedulers = config.get("param_scheduler") or []
+        if len(schedulers) != 2 or schedulers[1].get("type") != "CosineAnnealingLR":
+            raise ValueError(f"--epochs and --quick shorten a cosine schedule, and configs/{path} has another")
+
+
+def epoch_options(epochs: int | None) -> list[str]:
+    """Settings that stretch the cosine schedule over a number of epochs."""
+    if epochs is None:
+        return []
+    ends = (f"param_scheduler.1.end={epochs}", f"param_scheduler.1.T_max={epochs - 2}")
+    return [f"train_cfg.max_epochs={epochs}", *ends, f"train_cfg.val_begin={epochs}"]
+
+
+def launcher_of(args: argparse.Namespace) -> Launcher:
+    """How the command line wants the runs started."""
+    from gspmc_mm.evaluation.experiments import Launcher, SlurmLauncher, TorchrunLauncher
+
+    tools = REPOSITORY / "tools"
+    if args.launcher == "pytorch":
+        return TorchrunLauncher(tools, gpus=args.gpus)
+    if args.launcher == "slurm":
+        return SlurmLauncher(tools, partition=args.partition, gpus=args.gpus)
+    return Launcher(tools, TRAIN_TOOL, TEST_TOOL)
+
+
+def collect(
+    args: argparse.Namespace,
+    table: AblationTable,
+    data: AblationData,
+    chosen: Mapping[str, str],
+    runs: Sequence[FoldRun],
+    failures: Mapping[str, Exception],
+    blocked: Mapping[str, str],
+) -> AblationRecord:
+    """One table from the runs of all."""
+    from gspmc_mm.evaluation import gather_provenance
+    from gspmc_mm.evaluation.experiments.ablation_report import ablation_record, ablation_row
+
+    mine = {line: [run for run in runs if run.variant.name == Path(path).stem] for line, path in chosen.items()}
+    rows = [
+        ablation_row(
+            line,
+            f"configs/{chosen[line.name]}",
+            mine[line.name],
+            failures,
+            blocked.get(chosen[line.name]),
+            data.shared_signers,
+        )
+        for line in table.lines_on(data.name)
+        if line.name in chosen
+    ]
+    inputs = {
+        path: mark for of_line in mine.values() for run in of_line for path, mark in run.identity["inputs"].items()
+    }
+    remarks = [f"{args.epochs} epochs."] if args.epochs is not None else []
+    if args.quick:
+        remarks.insert(0, "QUICK: a check of the machinery, no result.")
+    provenance = gather_provenance(seed=list(range(args.seeds)), data=inputs)
+    return ablation_record(table, data, rows, provenance, remarks)
+
+
+def show(record: AblationRecord, console: Console) -> None:
+    """Print the table, what is to be known about it, and what it lacks."""
+    from rich.table import Table
+
+    from gspmc_mm.evaluation.experiments.ablation_report import HEADER, cells
+
+    table = Table(title=f"{record.title}, percent")
+    for name in HEADER:
+        table.add_column(name, justify="left" if name == HEADER[0] else "right")
+    for row in cells(record):
+        table.add_row(*row)
+    console.print(table)
+    if record.note:
+        console.print(record.note, markup=False, highlight=False)
+    if record.incomplete:
+        console.print("INCOMPLETE:", style="bold red")
+        for run, reason in record.troubles():
+            console.print(f"  {run}: {reason}", markup=False, highlight=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
