@@ -73,7 +73,13 @@ COMPONENTS: Mapping[str, tuple[str, ...]] = {
         "LoadSignDescriptions",
     ),
     "METRICS": ("SignAccuracy",),
-    "HOOKS": ("PlainCheckpointHook", "EpochSeedHook", "ValidateResumedEpochHook", "CheckSignsHook"),
+    "HOOKS": (
+        "PlainCheckpointHook",
+        "EpochSeedHook",
+        "ValidateResumedEpochHook",
+        "CheckSignsHook",
+        "ContrastScheduleHook",
+    ),
     "MODEL_WRAPPERS": ("DeviceAwareDistributedDataParallel",),
 }
 
