@@ -27,6 +27,7 @@ from gspmc_mm.evaluation import (
     load_predictions,
     write_json,
 )
+from gspmc_mm.evaluation.experiments import cosine_options
 from gspmc_mm.visualization import CurvesError, draw_training_curves, read_training_curves
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -67,7 +68,7 @@ def train(work_dir: Path, epochs: int, seed: int) -> float:
         folder.mkdir(parents=True, exist_ok=True)
         log = folder / "train.log"
         command = ["tools/train.py", f"configs/{name}.py", "--work-dir", folder, "--seed", seed, "--resume"]
-        command += ["--cfg-options", *epoch_options(epochs)]
+        command += ["--cfg-options", *cosine_options(epochs)]
         running[title] = (run(*command, log=log), folder, log)
     columns = (
         TextColumn("{task.description}"),
@@ -91,15 +92,6 @@ def train(work_dir: Path, epochs: int, seed: int) -> float:
     for title, (process, _, log) in running.items():
         finish(process, f"training {title}", log)
     return time.monotonic() - start
-
-
-def epoch_options(epochs: int) -> list[str]:
-    """Settings that stretch the cosine schedule over a number of epochs."""
-    return [
-        f"train_cfg.max_epochs={epochs}",
-        f"param_scheduler.1.end={epochs}",
-        f"param_scheduler.1.T_max={epochs - 2}",
-    ]
 
 
 def update(progress: Progress, bar: int, folder: Path) -> None:

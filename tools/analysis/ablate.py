@@ -120,7 +120,7 @@ def make_tables(
     Raises:
         ValueError: A table that the data set cannot have, or runs of something else in the work dir.
     """
-    from gspmc_mm.evaluation.experiments import ExperimentError, RunPlan, plan_runs, run_all
+    from gspmc_mm.evaluation.experiments import ExperimentError, RunPlan, cosine_options, plan_runs, run_all
     from gspmc_mm.evaluation.experiments.ablation_data import files_of, prepare
 
     chosen = {table.name: choose_lines(table, args.data, args.lines) for table in tables}
@@ -139,6 +139,7 @@ def make_tables(
         for path, files in needed.items()
         if any(file in problems for file in files)
     }
+    shorter = [] if args.epochs is None else [*cosine_options(args.epochs), f"train_cfg.val_begin={args.epochs}"]
     plan = RunPlan(
         work_dir=args.work_dir,
         folds=args.folds or (data.folds[:1] if args.quick else data.folds),
@@ -146,7 +147,7 @@ def make_tables(
         train_split=data.train_split,
         test_split=data.test_split,
         val_split=data.val_split,
-        options=[*epoch_options(args.epochs), *args.cfg_options],
+        options=[*shorter, *args.cfg_options],
         shared_signers=data.shared_signers,
         replace_changed=args.replace_changed,
     )
@@ -186,14 +187,6 @@ def check_schedules(configs: Mapping[str, Mapping]) -> None:
         schedulers = config.get("param_scheduler") or []
         if len(schedulers) != 2 or schedulers[1].get("type") != "CosineAnnealingLR":
             raise ValueError(f"--epochs and --quick shorten a cosine schedule, and configs/{path} has another")
-
-
-def epoch_options(epochs: int | None) -> list[str]:
-    """Settings that stretch the cosine schedule over a number of epochs."""
-    if epochs is None:
-        return []
-    ends = (f"param_scheduler.1.end={epochs}", f"param_scheduler.1.T_max={epochs - 2}")
-    return [f"train_cfg.max_epochs={epochs}", *ends, f"train_cfg.val_begin={epochs}"]
 
 
 def launcher_of(args: argparse.Namespace) -> Launcher:

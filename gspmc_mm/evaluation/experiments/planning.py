@@ -27,6 +27,14 @@ class ExperimentError(ValueError):
     """A request that cannot be carried out, told before anything is run."""
 
 
+def cosine_options(epochs: int) -> list[str]:
+    """Settings (`key=value`) that stretch the schedules `sgd_cosine_*.py` over a number of epochs, 3 at least."""
+    if epochs < 3:
+        raise ExperimentError(f"{epochs} epochs: two are the warm-up, so 3 are the least")
+    ends = (f"param_scheduler.1.end={epochs}", f"param_scheduler.1.T_max={epochs - 2}")
+    return [f"train_cfg.max_epochs={epochs}", *ends]
+
+
 @dataclass(frozen=True)
 class Variant:
     """One thing to be measured: a config and what is changed in it (`key=value` strings).
