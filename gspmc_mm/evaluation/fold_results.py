@@ -13,6 +13,7 @@ from .calibration import reliability
 from .confusion import confused_pairs, confusion_matrix
 from .estimates import estimate_accuracy
 from .predictions import Predictions, PredictionsError, align, load_predictions
+from .provenance import origins
 from .results import Confusion, Failure, FoldsRecord, FoldsRow
 from .run_files import PREDICTIONS, Run, fold_folders, fold_record, unfinished
 from .signer_independence import independence_of_records
@@ -87,6 +88,7 @@ def collect_folds(
         note=note,
         independence=independence_of_records(records),
         seconds=_seconds(records),
+        trained=origins(records),
         failed=tuple(failed),
         missing=tuple(missing),
         data=data,

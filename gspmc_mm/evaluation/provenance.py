@@ -11,7 +11,7 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,19 @@ def gather_provenance(
             "gpus": _gpu_names(),
         },
     }
+
+
+def origin(facts: Mapping[str, Any]) -> str:
+    """Commit, machine and versions of `gather_provenance` in one line."""
+    git, host, versions = facts["git"], facts["host"], facts["versions"]
+    commit = "none" if not git else f"{git['commit'][:9]}{' with changes' if git.get('modified') else ''}"
+    machine = ", ".join(host["gpus"]) or f"{host['cpu']}, {host['cores']} cores"
+    return f"commit {commit} · {machine} · PyTorch {versions.get('torch', '-')}, Python {versions.get('python', '-')}"
+
+
+def origins(records: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The different origins of recorded runs (`fold.json`), those without one left out."""
+    return tuple(dict.fromkeys(origin(record["provenance"]) for record in records if "provenance" in record))
 
 
 def package_versions() -> dict[str, str]:

@@ -85,6 +85,8 @@ class _Record(_Part):
         note: What a reader has to know beside the figures, e.g. that the data are synthetic.
         independence: Whether signers of the test were trained on, from `signer_independence`.
         seconds: Computing time of the runs, where it is known.
+        trained: Commit, machine and versions of the trainings, where they were recorded; `provenance` is that of
+            collecting them.
         figures: Pictures of this record, as paths relative to `docs/`.
         failed: Runs that ended badly.
         missing: Runs that belong to the table and have not been made.
@@ -95,6 +97,7 @@ class _Record(_Part):
     note: str = ""
     independence: str = ""
     seconds: Annotated[float, Field(ge=0.0)] | None = None
+    trained: tuple[str, ...] = ()
     figures: tuple[str, ...] = ()
     failed: tuple[Failure, ...] = ()
     missing: tuple[str, ...] = ()

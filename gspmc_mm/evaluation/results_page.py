@@ -7,12 +7,12 @@ long as there is no such file. Records that no mark names come where `<!-- resul
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .provenance import write_text
+from .provenance import origin, write_text
 from .results import (
     AblationRecord,
     ComparisonRecord,
@@ -105,7 +105,7 @@ def section_text(record: Record, folder: Path) -> str:
             parts.append(f"![{record.title}]({figure})\n")
         else:
             parts.append(f"**Figure not drawn yet:** `{figure}`\n")
-    return "\n".join([*parts, made_by(record.provenance, record.seconds)])
+    return "\n".join([*parts, made_by(record.provenance, record.seconds, record.trained)])
 
 
 def _commands(record: Record) -> list[str]:
@@ -119,20 +119,18 @@ def _commands(record: Record) -> list[str]:
     return []
 
 
-def made_by(facts: Mapping[str, Any], seconds: float | None) -> str:
-    """The lines below a table: command, seeds, commit, data, machine, versions, time."""
-    git, host, versions = facts["git"], facts["host"], facts["versions"]
-    commit = "none" if not git else f"{git['commit'][:9]}{' with changes' if git.get('modified') else ''}"
-    machine = ", ".join(host["gpus"]) or f"{host['cpu']}, {host['cores']} cores"
+def made_by(facts: Mapping[str, Any], seconds: float | None, trained: Sequence[str] = ()) -> str:
+    """The lines below a table: command, seeds, commit, data, machine, versions, time; other origins of trainings."""
     seeds = facts["seed"] if isinstance(facts["seed"], list) else [facts["seed"]]
     shown = ", ".join(str(seed) for seed in seeds if seed is not None)
     spent = "" if seconds is None else f" · computing time of the runs {_duration(seconds)}"
     lines = [
         f"`{_TOOL.sub(_from_root, facts['command'])}`",
         "",
-        f"{facts['time'][:10]} · seeds {shown or '-'} · commit {commit} · {machine} · "
-        f"PyTorch {versions.get('torch', '-')}, Python {versions.get('python', '-')}{spent}",
+        f"{facts['time'][:10]} · seeds {shown or '-'} · {origin(facts)}{spent}",
     ]
+    if other := [text for text in trained if text != origin(facts)]:
+        lines += ["", f"Trained with {'; '.join(other)}"]
     if facts["data"]:
         marks = [f"`{name}` {mark.removeprefix('sha256:')[:_SHOWN_HASH]}" for name, mark in facts["data"].items()]
         lines += ["", f"Data: {'; '.join(marks)}"]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gspmc_mm.evaluation.benchmarking.tables import Sheet
+from gspmc_mm.evaluation.provenance import origins
 from gspmc_mm.evaluation.results import (
     AblationRecord,
     AblationRow,
@@ -115,6 +116,14 @@ def test_every_kind_has_tables_and_says_where_it_comes_from(kind: str, tmp_path:
     for sheet in tables(record):
         assert all(len(row) == len(sheet.headings) for row in sheet.rows)
         assert sheet.to_markdown() in text
+
+
+def test_trainings_of_another_commit_or_machine_are_told(tmp_path: Path) -> None:
+    elsewhere = {**FACTS, "git": {"commit": "d" * 40, "modified": False}}
+    runs = [{"provenance": FACTS}, {"provenance": elsewhere}, {"provenance": elsewhere}, {"seconds": 3.0}]
+    text = text_of(folds(trained=origins(runs)), tmp_path)
+    assert text.count("Trained with commit ddddddddd · a processor, 2 cores") == 1
+    assert "Trained with" not in text_of(folds(trained=origins(runs[:1])), tmp_path)
 
 
 def test_figures_of_the_tables() -> None:

@@ -122,6 +122,10 @@ def test_two_variants_from_nothing_to_the_report(bench: Bench, capsys: pytest.Ca
     assert "val_dataloader.dataset.split=fold1_test" in train
     assert "skill=0.9 tag=[1,2]" in train
 
+    fold = json.loads((bench.work / "good" / "seed0" / "fold1" / "fold.json").read_text())
+    assert fold["provenance"]["seed"] == 0
+    assert fold["provenance"]["versions"]["torch"]
+
     report = bench.results()
     pooled = report["variants"]["good"]["seeds"]["0"]["pooled"]
     right = clips = 0

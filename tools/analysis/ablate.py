@@ -213,6 +213,7 @@ def collect(
     """One table from the runs of all."""
     from gspmc_mm.evaluation import gather_provenance
     from gspmc_mm.evaluation.experiments.ablation_report import ablation_record, ablation_row
+    from gspmc_mm.evaluation.provenance import origins
 
     mine = {line: [run for run in runs if run.variant.name == Path(path).stem] for line, path in chosen.items()}
     rows = [
@@ -234,7 +235,8 @@ def collect(
     if args.quick:
         remarks.insert(0, "QUICK: a check of the machinery, no result.")
     provenance = gather_provenance(seed=list(range(args.seeds)), data=inputs)
-    return ablation_record(table, data, rows, provenance, remarks)
+    trained = origins(run.record for of_line in mine.values() for run in of_line)
+    return ablation_record(table, data, rows, provenance, remarks, trained)
 
 
 def show(record: AblationRecord, console: Console) -> None:

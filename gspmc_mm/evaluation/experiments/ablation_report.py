@@ -72,6 +72,7 @@ def ablation_record(
     rows: Sequence[AblationRow],
     provenance: Mapping[str, Any],
     remarks: Sequence[str] = (),
+    trained: Sequence[str] = (),
 ) -> AblationRecord:
     """The table as it is written down; what the data set cannot have stands in its note."""
     left_out = [f"Without '{name}' on this data set: {reason}." for name, reason in table.left_out(data.name).items()]
@@ -81,6 +82,7 @@ def ablation_record(
         provenance=dict(provenance),
         note=" ".join(filter(None, [data.note, data.notes_on.get(table.name), *remarks, *published, *left_out])),
         seconds=round(sum(row.seconds or 0.0 for row in rows), 1),
+        trained=tuple(trained),
         table=table.name,
         data=data.name,
         split=f"{data.train_split} / {data.test_split}",

@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from gspmc_mm.evaluation.experiments.planning import ExperimentError, FoldRun
-from gspmc_mm.evaluation.provenance import write_json
+from gspmc_mm.evaluation.provenance import gather_provenance, write_json
 
 TAIL_LINES = 25
 
@@ -271,7 +271,9 @@ def _carry_out(run: FoldRun, launcher: Launcher, processes: _Processes, env: Map
             if last_checkpoint(run.folder):
                 arguments.append("--resume")
             command = launcher.train(run, [*arguments, "--cfg-options", *run.train_options])
-            keep(identity=run.identity, train_command=shlex.join(command), trained=False)
+            made_by = shlex.join(command)
+            facts = gather_provenance(seed=run.seed, data=run.identity["inputs"], command=made_by)
+            keep(identity=run.identity, provenance=facts, train_command=made_by, trained=False)
             log = run.folder / "train.log"
             status = processes.run(command, log, env, lock)
             if status:
