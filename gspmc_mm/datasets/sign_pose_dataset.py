@@ -338,8 +338,6 @@ class SignPoseDataset(BaseActionDataset):
             self._metainfo["classes"] = classes
         self._metainfo.setdefault("layout", self._source.layout.name)
         self._metainfo.setdefault("estimator", self._source.estimator)
-        if self.split is not None:
-            self._metainfo.setdefault("split", self.split)
         self._rows = rows if self._indices is None else take_rows(rows, self._indices)
         self._wanted = self._first_selection(self._source)
         self._fully_initialized = True

@@ -121,17 +121,12 @@ class SignAccuracy(BaseMetric):
                 f"cannot write {self.dump}: the clips have no ids; add 'clip_id' to the meta_keys "
                 "of PackActionInputs in the test pipeline"
             )
-        meta = self.dataset_meta or {}
-        info = current_run_info()
-        if meta.get("split"):  # what was predicted: fuse_streams.py refuses to fit weights on a test split
-            split = meta["split"]
-            info["split"] = split if isinstance(split, str) else " + ".join(split)
         predictions = Predictions(
             clip_id=np.asarray([result["clip_id"] for result in results]),
             label=labels,
             scores=scores,
             signer=np.asarray([result["signer"] for result in results]),
-            classes=tuple(meta.get("classes") or ()),
-            info=info,
+            classes=tuple((self.dataset_meta or {}).get("classes") or ()),
+            info=current_run_info(),
         )
         save_predictions(self.dump, predictions)

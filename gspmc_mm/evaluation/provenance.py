@@ -149,7 +149,9 @@ def config_hash(config: Mapping[str, Any]) -> str:
 
 
 def current_run_info() -> dict[str, Any]:
-    """What mmengine knows about the run in this process: config hash, checkpoint, place, epoch.
+    """What mmengine knows about the run in this process: config hash, checkpoint, place, epoch, split.
+
+    The split is that of the validation or test which is going on; weights of a fusion may not be fitted on a test.
 
     Empty outside of an mmengine runner.
     """
@@ -168,10 +170,21 @@ def current_run_info() -> dict[str, Any]:
         "checkpoint": checkpoint,
         "epoch": hub.get_info("epoch"),
         "seed": hub.get_info("seed"),
+        "split": " + ".join(_splits(config.get(f"{hub.get_info('loop_stage')}_dataloader"))) or None,
     }
     if checkpoint and Path(checkpoint).is_file():
         info["checkpoint_sha256"] = fingerprint(checkpoint).removeprefix("sha256:")
     return {key: value for key, value in info.items() if value is not None}
+
+
+def _splits(dataset: Any) -> Iterator[str]:
+    """The splits that a loader's config names, under any wrappers of its data sets."""
+    if isinstance(dataset, Mapping):
+        split = dataset.get("split")
+        if split is not None:
+            yield from [split] if isinstance(split, str) else split
+        for inner in [dataset.get("dataset"), *(dataset.get("datasets") or ())]:
+            yield from _splits(inner)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> Path:

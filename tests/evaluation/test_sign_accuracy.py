@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
+from mmengine.logging import MessageHub
 
 import gspmc_mm  # noqa: F401  (registers the metric)
 from gspmc_mm.evaluation import SignAccuracy, load_predictions
@@ -81,12 +83,21 @@ def test_dump(tmp_path: Path) -> None:
     np.testing.assert_array_equal(kept.scores, scores.float().numpy())
 
 
-@pytest.mark.parametrize(("split", "kept"), [("gsp35_val", "gsp35_val"), (["val", "test"], "val + test")])
-def test_the_dump_says_which_split(split: object, kept: str, tmp_path: Path) -> None:
-    metric = SignAccuracy(dump=tmp_path / "p.npz")
-    metric.dataset_meta = {"split": split}
-    evaluate(metric, samples(torch.zeros(1, 3), [0]))
-    assert load_predictions(tmp_path / "p.npz").info["split"] == kept
+@pytest.mark.parametrize(
+    ("stage", "kept"), [("val", "fold0_val"), ("test", "val + test"), ("train", None)], ids=["val", "test", "neither"]
+)
+def test_the_dump_says_which_split(stage: str, kept: str | None, tmp_path: Path) -> None:
+    config = Config(
+        {
+            "val_dataloader": {"dataset": {"type": "RepeatDataset", "dataset": {"split": "fold0_val"}}},
+            "test_dataloader": {"dataset": {"datasets": [{"split": "val"}, {"split": ["test"]}]}},
+        }
+    )
+    hub = MessageHub.get_instance(f"split of {stage}")
+    hub.update_info("cfg", config.pretty_text)
+    hub.update_info("loop_stage", stage)
+    evaluate(SignAccuracy(dump=tmp_path / "p.npz"), samples(torch.zeros(1, 3), [0]))
+    assert load_predictions(tmp_path / "p.npz").info.get("split") == kept
 
 
 def test_nan_is_refused_by_clip_and_nothing_is_written(tmp_path: Path) -> None:
