@@ -9,6 +9,8 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from runner_config import config_from_arguments, distributed_arguments
 
+from gspmc_mm.evaluation.inference import InferenceError, refuse_other_weights
+
 
 def parse_arguments() -> argparse.Namespace:
     """The command line, the same as mmaction's tools/test.py."""
@@ -41,20 +43,11 @@ class CheckingRunner(Runner):
         """
         checkpoint = super().load_checkpoint(filename, *args, **kwargs)
         model = self.model.module if is_model_wrapper(self.model) else self.model
-        needed, found = (
-            {name.removeprefix("module."): tuple(tensor.shape) for name, tensor in state.items()}
-            for state in (model.state_dict(), checkpoint.get("state_dict", checkpoint))
-        )
-        wrong = [
-            f"{name} is {found.get(name, 'missing')} in the file and {needed.get(name, 'unknown')} in the network"
-            for name in sorted({**needed, **found})
-            if needed.get(name) != found.get(name) and ".text_projections." not in name
-        ]
-        if wrong:
-            raise SystemExit(
-                f"checkpoint {filename} is not of the network that the config describes: {wrong[0]}"
-                + (f", and {len(wrong) - 1} more" if wrong[1:] else "")
-            )
+        state = checkpoint.get("state_dict", checkpoint)
+        try:
+            refuse_other_weights(model, {n.removeprefix("module."): tensor for n, tensor in state.items()}, filename)
+        except InferenceError as error:
+            raise SystemExit(str(error)) from error
         return checkpoint
 
 

@@ -62,7 +62,7 @@ def test_what_gather_provenance_says_is_enough(tmp_path: Path) -> None:
     [
         ({"provenance": {"command": "x"}}, "provenance lacks time, seed"),
         ({"rows": []}, "rows"),
-        ({"figures": ["/tmp/x.png"]}, "relative to docs/"),
+        ({"figures": ["/elsewhere/x.png"]}, "relative to docs/"),
         ({"figures": ["../x.png"]}, "relative to docs/"),
         ({"colour": "red"}, "colour"),
         ({"kind": "poem"}, "poem"),

@@ -54,19 +54,6 @@ val_dataloader = dict(
         test_mode=True,
     ),
 )
-test_dataloader = dict(
-    batch_size=64,
-    num_workers=0,
-    collate_fn=dict(type="stack_clips"),
-    sampler=dict(type="DefaultSampler", shuffle=False),
-    dataset=dict(
-        type="SignPoseDataset",
-        ann_file=ann_file,
-        split="test",
-        num_classes=55,
-        pipeline=test_pipeline,
-        test_mode=True,
-    ),
-)
+test_dataloader = dict(val_dataloader, dataset=dict(val_dataloader["dataset"], split="test"))
 val_evaluator = dict(type="SignAccuracy")
 test_evaluator = dict(type="SignAccuracy")
