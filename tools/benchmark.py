@@ -1,7 +1,7 @@
 """Measure speed and memory, beside the obvious implementation and beside mmaction's own, section by section.
 
     python tools/benchmark.py model --joints 87 --frames 64 --batch 4 --threads 2
-    python tools/benchmark.py model --out docs/speed/model.json      # all sizes: the better part of an hour on a laptop
+    python tools/benchmark.py model --out docs/speed/model.json      # all sizes: half an hour on a laptop
     python tools/benchmark.py pipeline --out docs/speed/pipeline.json
     python tools/benchmark.py text --out docs/speed/text.json
     python tools/benchmark.py store --out docs/speed/store.json

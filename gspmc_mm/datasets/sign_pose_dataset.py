@@ -246,6 +246,9 @@ class SignPoseDataset(BaseActionDataset):
         data_root: Folder that a relative `ann_file` is in.
         data_prefix: Taken for the sake of mmaction's configs; poses have no further files.
         indices: The first n (int), the last n (negative int) or these clips of the split.
+        clips_per_sign: At most so many clips of every sign, drawn by chance; all of them if None. For asking how
+            many clips a sign needs: those of a smaller number are among those of a larger one.
+        clips_seed: Of that draw.
         serialize_data: Taken for the sake of mmengine's configs: there is no list to serialise.
         test_mode: Never replace a clip by another one when the pipeline returns None.
         lazy_init: Open the file later, when it is needed or `full_init` is called.
@@ -278,8 +281,13 @@ class SignPoseDataset(BaseActionDataset):
         start_index: int = 0,
         modality: str = "Pose",
         pipeline_overrides: Mapping[str, Mapping[str, Any]] | None = None,
+        clips_per_sign: int | None = None,
+        clips_seed: int = 0,
     ) -> None:
+        if clips_per_sign is not None and clips_per_sign < 1:
+            raise PoseDataError(f"SignPoseDataset: clips_per_sign={clips_per_sign}; a sign needs at least one clip")
         self.split = split
+        self.clips_per_sign, self.clips_seed = clips_per_sign, clips_seed
         self.layout = None if layout is None else get_layout(layout)
         self._source: PoseSource | None = None
         self._wanted: tuple[Layout, np.ndarray] | None = None
@@ -328,6 +336,8 @@ class SignPoseDataset(BaseActionDataset):
             return
         self._source = open_source(self.ann_file, self.layout)
         rows = self._split_rows(self._source)
+        if self.clips_per_sign is not None:
+            rows = few_of_each(rows, self._source.labels[rows], self.clips_per_sign, self.clips_seed)
         classes = self._agree_on_classes(self._source)
         self._check_labels(self._source, rows)
         self._source.check(rows)
@@ -510,6 +520,18 @@ def open_source(path: AnnFile, layout: Layout | None = None) -> StoreSource | Pi
         f"{_show(path)} is neither a pose store (.arrow, or a folder of them) nor an mmaction "
         "pickle (.pkl); turn other data into a store with gspmc_mm.poses.PoseStoreWriter"
     )
+
+
+def few_of_each(rows: np.ndarray, labels: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """At most `count` rows of every label, drawn by chance, in the order that they had.
+
+    Under one seed the rows of a smaller count are among those of a larger one.
+    """
+    drawn = np.random.default_rng(seed).permutation(len(rows))
+    drawn = drawn[np.argsort(labels[drawn], kind="stable")]
+    of_label = labels[drawn]
+    place = np.arange(len(rows)) - np.searchsorted(of_label, of_label)  # 0, 1, ... within its label
+    return rows[np.sort(drawn[place < count])]
 
 
 def take_rows(rows: np.ndarray, indices: int | Sequence[int]) -> np.ndarray:

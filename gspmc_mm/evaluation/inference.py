@@ -172,7 +172,7 @@ def predict(
     names, labels, scores, signers = [], [], [], []
     for batch in loader:
         for sample in trained.model.test_step(batch):
-            names.append(_name(sample, len(names)))
+            names.append(clip_name(sample, len(names)))
             labels.append(int(sample.gt_label.item()))
             scores.append(sample.pred_score.cpu().numpy())
             signers.append(str(sample.get("signer", "")))
@@ -210,13 +210,18 @@ def batches(trained: Trained) -> Iterator[Batch]:
     for batch in clip_loader(trained.config):
         data = trained.model.data_preprocessor(batch, training=False)
         samples = data["data_samples"]
-        names = tuple(_name(sample, number + i) for i, sample in enumerate(samples))
+        names = tuple(clip_name(sample, number + i) for i, sample in enumerate(samples))
         number += len(names)
         labels = np.asarray([int(sample.gt_label.item()) for sample in samples], dtype=np.int64)
         yield Batch(data["inputs"], names, labels)
 
 
-def _name(sample: Any, number: int) -> str:
+def clip_name(sample: Any, number: int) -> str:
+    """Id of a clip of the test data.
+
+    Raises:
+        InferenceError: The pipeline does not hand it on; `number` says which clip it was.
+    """
     clip = sample.get("clip_id", sample.get("frame_dir"))
     if clip is None:
         raise InferenceError(

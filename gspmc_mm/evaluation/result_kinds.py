@@ -378,6 +378,45 @@ class RobustnessRecord(_Record):
         return self
 
 
+class TextProbeRow(_Part):
+    """One text bank (or a control): top-1 of its texts read off the skeletons.
+
+    Attributes:
+        name: Of the bank.
+        encoder: Of its texts; '' where there are none.
+        alike: Mean cosine between texts of different signs, as they are in the bank; None where there are none.
+        unseen: Top-1 among signs that were left out of the regression.
+        seen: Top-1 among all signs, all of them in the regression.
+    """
+
+    name: Text
+    encoder: str = ""
+    alike: Gap | None = None
+    unseen: Accuracy
+    seen: Accuracy
+
+
+class TextProbeRecord(_Record):
+    """How much of some text banks can be read off the skeletons, see `text_probe.py`.
+
+    Attributes:
+        data: Name of the data set.
+        split: Training and test parts.
+        term: Which texts.
+        group: Signs left out at a time; 1 / group is chance.
+        ridge: Of the regression.
+        rows: Banks and controls.
+    """
+
+    kind: Literal["text_probe"] = "text_probe"
+    data: Text
+    split: Text
+    term: Text
+    group: Annotated[int, Field(ge=2, strict=True)]
+    ridge: Annotated[float, Field(gt=0.0)]
+    rows: Annotated[tuple[TextProbeRow, ...], Field(min_length=1)]
+
+
 class FiguresRecord(_Record):
     """Pictures that belong to no table, with what they were drawn from in `provenance`; `note` is their legend."""
 

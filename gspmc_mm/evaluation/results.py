@@ -7,6 +7,7 @@
 | `fusion` | streams alone and fused | `tools/analysis/fuse_streams.py` |
 | `ablation` | one table of variants | `tools/analysis/ablate.py` |
 | `robustness` | accuracy against severity of what is done to the clips | `tools/analysis/robustness.py` |
+| `text_probe` | texts read off skeletons without a network | `tools/analysis/text_probe.py` |
 | `figures` | pictures that belong to no table; read from a `NAME.figure.json` | `tools/analysis/figures.py` |
 
 All accuracies, differences and published figures are shares (0.5 is 50 %); the page turns them into percent. Every
@@ -49,6 +50,8 @@ from .result_kinds import (
     RobustnessDifference,
     RobustnessRecord,
     SeedDifference,
+    TextProbeRecord,
+    TextProbeRow,
 )
 
 __all__ = [
@@ -71,6 +74,8 @@ __all__ = [
     "RobustnessDifference",
     "RobustnessRecord",
     "SeedDifference",
+    "TextProbeRecord",
+    "TextProbeRow",
     "parse_record",
     "read_figure",
     "read_record",
@@ -80,7 +85,9 @@ __all__ = [
 
 _SHOWN_PROBLEMS = 8
 
-Record = FoldsRecord | ComparisonRecord | FusionRecord | AblationRecord | RobustnessRecord | FiguresRecord
+Record = (
+    FoldsRecord | ComparisonRecord | FusionRecord | AblationRecord | RobustnessRecord | TextProbeRecord | FiguresRecord
+)
 _RECORD: TypeAdapter[Record] = TypeAdapter(Annotated[Record, Field(discriminator="kind")])
 
 

@@ -17,6 +17,7 @@ from .results import (
     Published,
     Record,
     RobustnessRecord,
+    TextProbeRecord,
 )
 from .robustness_report import robustness_header, robustness_rows
 
@@ -46,6 +47,8 @@ def tables(record: Record) -> list[Sheet]:
         return [_ablation(record)]
     if isinstance(record, RobustnessRecord):
         return [_robustness(record)]
+    if isinstance(record, TextProbeRecord):
+        return [_text_probe(record)]
     return []  # pictures speak for themselves
 
 
@@ -203,3 +206,17 @@ def _ablation(record: AblationRecord) -> Sheet:
 def _robustness(record: RobustnessRecord) -> Sheet:
     title = f"{record.data}; accuracies: Wilson, clips taken as independent; differences: over signers, McNemar"
     return Sheet(title, robustness_header(record), list(robustness_rows(record)))
+
+
+def _text_probe(record: TextProbeRecord) -> Sheet:
+    note = interval_note([row.unseen for row in record.rows])
+    chance = f"chance on signs never seen {percent(1 / record.group)}"
+    sheet = Sheet(
+        f"{record.data}, {record.split}, texts '{record.term}'; {chance}; brackets: {note}",
+        ["targets", "encoder", "mean cosine", "clips", "signs never seen, top-1", "signs seen, top-1"],
+    )
+    for row in record.rows:
+        alike = NONE if row.alike is None else f"{row.alike:.2f}"
+        accuracies = [accuracy_cell(row.unseen), accuracy_cell(row.seen)]
+        sheet.rows.append([row.name, row.encoder or NONE, alike, _clips(row.unseen), *accuracies])
+    return sheet

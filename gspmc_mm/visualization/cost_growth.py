@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from matplotlib.ticker import LogLocator, StrMethodFormatter
+
 from .curves import COLOURS
 from .saving import new_figure, save_figure
 
@@ -49,8 +51,10 @@ def draw_cost_growth(result: Mapping[str, Any], out: str | os.PathLike[str]) -> 
                     continue
                 x, y = zip(*points, strict=True)
                 lowest = min(lowest, y[0])
-                colour, marker = COLOURS[number % len(COLOURS)], _MARKERS[number % len(_MARKERS)]
-                axes.plot(x, y, color=colour, marker=marker, markersize=4, linewidth=1.5, label=name)
+                look = {"color": COLOURS[number % len(COLOURS)], "marker": _MARKERS[number % len(_MARKERS)]}
+                # Once the colours are used up they come again, dashed.
+                look["linestyle"] = "-" if number < len(COLOURS) else "-."
+                axes.plot(x, y, **look, markersize=4, linewidth=1.5, label=name)
             for power, style in ((1, ":"), (2, "--")):
                 guide = [0.7 * lowest * (size / sizes[0]) ** power for size in sizes]
                 axes.plot(sizes, guide, color="#999999", linestyle=style, linewidth=1, label=f"slope {power}")
@@ -58,10 +62,13 @@ def draw_cost_growth(result: Mapping[str, Any], out: str | os.PathLike[str]) -> 
             axes.set_yscale("log")
             axes.set_xticks(sizes, [str(size) for size in sizes])
             axes.minorticks_off()
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
             axes.set_xlabel(axis)
             axes.set_title(title, fontsize=10)
             axes.grid(True, color="#dddddd", linewidth=0.6)
-    handles, labels = panels[0][1].get_legend_handles_labels()
+    # The first panel has every line; networks fused for inference are in no other.
+    handles, labels = panels[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center", fontsize=8, frameon=False)
     size = f"batch {middle['batch']}, V={middle['joints']} and T={middle['frames']} where they do not vary"
     figure.suptitle(f"{size}; {result['device']}, {result['threads']} thread(s)", fontsize=10)

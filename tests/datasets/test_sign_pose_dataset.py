@@ -158,6 +158,24 @@ def test_indices_and_subsets(store_path, indices, expected, serialize):
     assert ids(whole) == expected
 
 
+def test_a_few_clips_of_every_sign(store_path):
+    """As many as asked for where there are as many, the same under one seed, and the smaller draw in the larger."""
+    labels, path = SignPoseDataset(store_path).labels.tolist(), store_path
+
+    def chosen(count, seed=0):
+        dataset = SignPoseDataset(path, clips_per_sign=count, clips_seed=seed)
+        assert len(dataset) == len(dataset.labels) == sum(min(count, labels.count(label)) for label in set(labels))
+        return [clip["clip_id"] for clip in dataset.load_data_list()]
+
+    one, two, all_of_them = chosen(1), chosen(2), chosen(9)
+    assert set(one) < set(two) < set(all_of_them)
+    assert two == chosen(2) == [clip for clip in all_of_them if clip in two]
+    assert any(chosen(1, seed) != one for seed in range(1, 9))
+    assert len(SignPoseDataset(path, clips_per_sign=2, indices=-2)) == 2
+    with pytest.raises(PoseDataError, match="clips_per_sign=0; a sign needs at least one clip"):
+        SignPoseDataset(path, clips_per_sign=0)
+
+
 def test_indices_out_of_range(store_path):
     for indices in (10, -10, [0, 9]):
         with pytest.raises(PoseDataError, match="only 9"):

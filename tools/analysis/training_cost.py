@@ -3,7 +3,8 @@
 Both networks run in one process on the same random inputs, in turns (with texts, without, without, with, ...), so
 that whatever else the machine does falls on both. A training step is the whole step of mmengine: preprocessing,
 losses, backward pass, optimizer. Loading data is not part of it; looking up which texts belong to a batch, which the
-loader's workers do, is timed by itself.
+loader's workers do, is timed by itself. So is the text branch (pooling by part, contrastive loss, backward to the
+feature map, optimizer): it is so small a part of a step that the difference of two steps drowns in their noise.
 
 Examples:
     python tools/analysis/training_cost.py --threads 1
@@ -39,6 +40,7 @@ from gspmc_mm.descriptions import GLOBAL_TERM, SYNONYM_TERM, TextBank
 from gspmc_mm.evaluation import config_hash, gather_provenance
 from gspmc_mm.evaluation.benchmarking.timing import take_turns, timed
 from gspmc_mm.evaluation.provenance import write_json
+from gspmc_mm.models.part_pooling import global_pooling
 from gspmc_mm.skeleton import get_layout
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -154,6 +156,27 @@ class Contestant:
         """Class scores of the batch."""
         self.model.test_step(self.batch)
 
+    def text_branch(self) -> Callable[[], None]:
+        """What the texts add to a training step, as a step of its own on the features of the batch.
+
+        The global pooling is in it, which a network without texts does too: rather too much than too little.
+        """
+        self.model.train()
+        data = self.model.data_preprocessor(self.batch, training=True)
+        features = self.model.extract_feat(data["inputs"])[0].detach().requires_grad_()
+        head = self.model.cls_head
+        rows = np.stack([sample.text_rows for sample in data["data_samples"]])
+        optimizer = torch.optim.SGD(head.text_projections.parameters(), lr=1e-5, momentum=0.9)
+
+        def step() -> None:
+            features.grad = None
+            optimizer.zero_grad()
+            parts = self.model.part_pooling(features)
+            head.contrast(global_pooling(features), parts, rows)["loss_con"].backward()
+            optimizer.step()
+
+        return step
+
 
 def compare(seconds: Mapping[str, Sequence[float]]) -> dict[str, Any]:
     """Medians and ratios (with texts / without) of paired steps."""
@@ -253,6 +276,8 @@ def measure(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     if not all(np.isfinite(value) for loss in losses.values() for value in loss.values()):
         raise CostError(f"a loss is not finite, so the steps are no usual ones: {losses}")
     spent = [timed(look_up, torch.device("cpu")) for _ in range(args.repeats)]
+    branch = take_turns({WITH: pair[WITH].text_branch()}, args.repeats, max(args.warm_up, 1), device)[WITH]
+    branch_ms = median(branch) * 1e3
     return {
         "pair": {
             name: {"config": path.name, "config_sha256": config_hash(config.to_dict())}
@@ -262,6 +287,10 @@ def measure(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         "device": str(device) if device.type == "cpu" else torch.cuda.get_device_name(device),
         "threads": torch.get_num_threads(),
         "texts": {"rows": len(bank), "note": bank.note, "look_up_ms_per_batch": median(spent) * 1e3},
+        "text_branch": {
+            "median_ms": branch_ms,
+            "share_of_training_step": branch_ms / results["train"]["median_ms"][WITHOUT],
+        },
         "losses": losses,
         "train": results["train"],
         "infer": results["infer"],
@@ -291,9 +320,11 @@ def show(result: Mapping[str, Any], console: Console) -> None:
             "-" if peak is None else f"{peak[WITHOUT]:.0f} / {peak[WITH]:.0f} MiB",
         )
     console.print(table)
+    branch = result["text_branch"]
     console.print(
-        f"{result['train']['pairs']} pairs of steps; looking the texts of a batch up in the loader: "
-        f"{result['texts']['look_up_ms_per_batch']:.2f} ms",
+        f"{result['train']['pairs']} pairs of steps; the text branch by itself: {branch['median_ms']:.2f} ms, "
+        f"{branch['share_of_training_step']:.2%} of a training step without it; looking the texts of a batch up in the "
+        f"loader: {result['texts']['look_up_ms_per_batch']:.2f} ms",
         highlight=False,
     )
 

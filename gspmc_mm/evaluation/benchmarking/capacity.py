@@ -96,7 +96,7 @@ def computed_capacity(
                     "passes_per_step": accumulate,
                     "steps_per_epoch": steps,
                     "steps": steps * EPOCHS,
-                    "hours_at_nominal_peak": seconds * steps * EPOCHS / 3600,
+                    "minutes_at_nominal_peak": seconds * steps * EPOCHS / 60,
                 }
             )
     return rows
