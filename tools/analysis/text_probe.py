@@ -118,7 +118,8 @@ def measure(args: argparse.Namespace, console: Console) -> TextProbeRecord:
         ),
         seconds=time.perf_counter() - started,
         data=args.data or str(source),
-        split=f"{args.train_split} / {args.test_split}, folds {', '.join(map(str, args.folds))}",
+        split=f"{args.train_split} / {args.test_split}".replace("{fold}", "K")
+        + f", folds {', '.join(map(str, args.folds))}",
         term=args.term,
         group=args.group,
         ridge=args.ridge,
