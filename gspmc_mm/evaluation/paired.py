@@ -13,7 +13,7 @@ from .intervals import mcnemar
 from .predictions import Predictions, PredictionsError, align
 from .results import ComparisonRecord, Difference, SeedDifference
 from .run_files import Source, check_different
-from .signer_bootstrap import DRAWS, bootstrap_difference
+from .signer_bootstrap import DRAWS, Interval, bootstrap_difference, bootstrap_per_class
 from .signer_independence import independence_of_records
 
 Verdict = Literal["first", "second", "noise"]
@@ -42,19 +42,11 @@ def paired_difference(
         PredictionsError: The runs are not about the same clips.
         ValueError: Unknown signers, or fewer than two.
     """
-    if not first or not second:
-        raise PredictionsError("no run to compare")
-    runs = align(
-        {f"first, seed {s}": run for s, run in first.items()} | {f"second, seed {s}": r for s, r in second.items()}
-    )
-    hits = {name: run.hits(k) for name, run in runs.items()}
-    mine = np.stack([hits[f"first, seed {seed}"] for seed in first])
-    theirs = np.stack([hits[f"second, seed {seed}"] for seed in second])
-    signers = next(iter(runs.values())).signer
+    mine, theirs, clips = _aligned_hits(first, second, k)
     paired = set(first) == set(second)
     pairs = []
     for a, b in [(s, s) for s in first] if paired else [(s, t) for s in first for t in second]:
-        test = mcnemar(hits[f"first, seed {a}"], hits[f"second, seed {b}"])
+        test = mcnemar(mine[list(first).index(a)], theirs[list(second).index(b)])
         pairs.append(
             SeedDifference(
                 first_seed=a,
@@ -65,10 +57,10 @@ def paired_difference(
                 p_value=min(1.0, test.p_value),
             )
         )
-    over_signers = bootstrap_difference(mine, theirs, signers, draws=draws, seed=bootstrap_seed)
+    over_signers = bootstrap_difference(mine, theirs, clips.signer, draws=draws, seed=bootstrap_seed)
     low_seeds = high_seeds = None
     if len(mine) > 1 or len(theirs) > 1:
-        both = bootstrap_difference(mine, theirs, signers, draw_seeds=True, draws=draws, seed=bootstrap_seed)
+        both = bootstrap_difference(mine, theirs, clips.signer, draw_seeds=True, draws=draws, seed=bootstrap_seed)
         low_seeds, high_seeds = both.low, both.high
     return Difference(
         mean=over_signers.value,
@@ -78,6 +70,35 @@ def paired_difference(
         low_seeds=low_seeds,
         high_seeds=high_seeds,
         pairs=tuple(pairs),
+    )
+
+
+def _aligned_hits(
+    first: Mapping[int, Predictions], second: Mapping[int, Predictions], k: int
+) -> tuple[np.ndarray, np.ndarray, Predictions]:
+    """Hits (seeds, N) of both on the same clips in the same order, and these clips (the first run's predictions)."""
+    if not first or not second:
+        raise PredictionsError("no run to compare")
+    runs = align(
+        {f"first, seed {s}": run for s, run in first.items()} | {f"second, seed {s}": r for s, r in second.items()}
+    )
+    hits = [run.hits(k) for run in runs.values()]
+    return np.stack(hits[: len(first)]), np.stack(hits[len(first) :]), next(iter(runs.values()))
+
+
+def per_class_difference(
+    first: Mapping[int, Predictions], second: Mapping[int, Predictions], draws: int = DRAWS, bootstrap_seed: int = 0
+) -> Interval:
+    """P-C top-1 of the second minus that of the first, both averaged over their seeds; bootstrap over signers.
+
+    Raises:
+        PredictionsError: See `align`.
+        ValueError: Unknown signers, or fewer than two.
+    """
+    mine, theirs, clips = _aligned_hits(first, second, k=1)
+    # P-C is a mean of clips with weights that both runs share, so their difference is that of the differences.
+    return bootstrap_per_class(
+        theirs.mean(axis=0) - mine.mean(axis=0), clips.label, clips.signer, draws=draws, seed=bootstrap_seed
     )
 
 
@@ -142,7 +163,7 @@ def comparison_record(
     align(named)  # its words name the runs as the command line does
     check_different(named)
     top1, top5 = (paired_difference(mine, theirs, k, draws, bootstrap_seed) for k in (1, 5))
-    signers = len(set(next(iter(mine.values())).signer.tolist()))
+    per_class = per_class_difference(mine, theirs, draws, bootstrap_seed)
     times = [first.seconds, second.seconds]
     return ComparisonRecord(
         title=title,
@@ -158,9 +179,11 @@ def comparison_record(
         second_top5=estimate_accuracy(theirs, 5, bootstrap_seed),
         top1=top1,
         top5=top5,
-        signers=signers,
+        per_class_low=per_class.low,
+        per_class_high=per_class.high,
+        signers=per_class.signers,
         draws=draws,
         bootstrap_seed=bootstrap_seed,
         verdict=verdict_of(top1),
-        sentence=verdict_sentence(first.name, second.name, top1, signers),
+        sentence=verdict_sentence(first.name, second.name, top1, per_class.signers),
     )

@@ -211,7 +211,10 @@ class Difference(_Part):
 
 
 class ComparisonRecord(_Record):
-    """Two runs on the same clips; `sentence` says whether they differ by more than noise."""
+    """Two runs on the same clips; `sentence` says whether they differ by more than noise.
+
+    `per_class_low` and `per_class_high` are the 95 % interval of the difference in P-C top-1, bootstrap over signers.
+    """
 
     kind: Literal["comparison"] = "comparison"
     data: str = ""
@@ -223,6 +226,8 @@ class ComparisonRecord(_Record):
     second_top5: Accuracy
     top1: Difference
     top5: Difference
+    per_class_low: Gap | None = None
+    per_class_high: Gap | None = None
     signers: Annotated[int, Field(ge=2, strict=True)]
     draws: Annotated[int, Field(ge=1, strict=True)]
     bootstrap_seed: int

@@ -148,7 +148,8 @@ def _comparison(record: ComparisonRecord) -> Sheet:
         )
     sheet.rows.append(
         ["P-C top-1", _per_class(record.first_top1), _per_class(record.second_top1)]
-        + [_points(record.first_top1.per_class, record.second_top1.per_class), NONE, NONE, NONE]
+        + [_points(record.first_top1.per_class, record.second_top1.per_class)]
+        + [_gap(record.per_class_low, record.per_class_high), NONE, NONE]
     )
     return sheet
 

@@ -6,7 +6,7 @@ import pytest
 from gspmc_mm.evaluation import Predictions, PredictionsError
 from gspmc_mm.evaluation.estimates import estimate_accuracy
 from gspmc_mm.evaluation.intervals import wilson_interval
-from gspmc_mm.evaluation.paired import paired_difference, verdict_of, verdict_sentence
+from gspmc_mm.evaluation.paired import paired_difference, per_class_difference, verdict_of, verdict_sentence
 
 CLIPS, CLASSES = 120, 4
 
@@ -64,6 +64,36 @@ def test_seeds_that_disagree_make_it_noise() -> None:
     assert difference.low > 0
     assert difference.low_seeds == 0.0
     assert verdict_of(difference) == "noise"
+
+
+def test_the_difference_in_mean_accuracy_of_the_classes() -> None:
+    """Drawn signer by signer in a loop, the classes that a draw lacks left out on both sides."""
+    first, second = ({seed: run_with(share, 20 * k + seed) for seed in range(2)} for k, share in enumerate((0.4, 0.7)))
+    # A class that few signers sign, so that draws differ in their classes.
+    keep = np.flatnonzero((first[0].label != 0) | np.isin(first[0].signer, ["s0", "s3"]))
+    first, second = ({seed: run.take(keep) for seed, run in side.items()} for side in (first, second))
+    found = per_class_difference(first, second, draws=400, bootstrap_seed=1)
+    clips = first[0]
+
+    def mean_over_classes(side: dict[int, Predictions], weights: np.ndarray) -> float:
+        hits = np.mean([run.hits(1) for run in side.values()], axis=0)
+        shares = [
+            np.average(hits[clips.label == c], weights=weights[clips.label == c])
+            for c in range(CLASSES)
+            if weights[clips.label == c].sum()
+        ]
+        return float(np.mean(shares))
+
+    once = np.ones(len(clips))
+    assert found.value == pytest.approx(mean_over_classes(second, once) - mean_over_classes(first, once))
+    assert found.low < found.value < found.high
+    names = np.unique(clips.signer)
+    rng = np.random.default_rng(1)
+    drawn = []
+    for chosen in rng.integers(len(names), size=(400, len(names))):
+        weights = np.array([(names[chosen] == signer).sum() for signer in clips.signer], dtype=float)
+        drawn.append(mean_over_classes(second, weights) - mean_over_classes(first, weights))
+    assert (found.low, found.high) == pytest.approx(tuple(np.percentile(drawn, [2.5, 97.5])))
 
 
 def test_other_clips_are_refused() -> None:
