@@ -5,6 +5,7 @@ from .multi_positive_loss import MultiPositiveKLLoss, multi_positive_kl
 from .part_ctrgcn import PartCTRGCN
 from .part_pooled_recognizer import PartPooledGCNRecognizer
 from .part_pooling import PartPooling, global_pooling
+from .pose_vector import PoseVector
 from .text_conditioned_head import TextConditionedHead
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "PartCTRGCN",
     "PartPooledGCNRecognizer",
     "PartPooling",
+    "PoseVector",
     "TextConditionedHead",
     "global_pooling",
     "multi_positive_kl",

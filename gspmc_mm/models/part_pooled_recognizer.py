@@ -8,9 +8,22 @@ from mmaction.models.recognizers import RecognizerGCN
 from mmaction.registry import MODELS
 from torch import Tensor
 
+from gspmc_mm.skeleton import get_layout, layout_names
+
 from .part_pooling import confidence_weights, global_pooling
 
 POOLINGS = ("uniform", "confidence")
+
+
+def with_sign_graph(backbone: Mapping) -> Mapping:
+    """The config of a backbone, its `graph_cfg.layout` spelled out if it is the name of one of our layouts.
+
+    mmaction's Graph knows a few layouts by name and takes any other as a dict.
+    """
+    graph = backbone.get("graph_cfg")
+    if graph is None or graph.get("layout") not in layout_names():
+        return backbone
+    return {**backbone, "graph_cfg": {**graph, "layout": get_layout(graph["layout"]).graph()}}
 
 
 @MODELS.register_module()
@@ -21,7 +34,8 @@ class PartPooledGCNRecognizer(RecognizerGCN):
     AAGCN. At inference only the global feature is computed.
 
     Args:
-        backbone: Config of the backbone.
+        backbone: Config of the backbone. `graph_cfg.layout` may name a layout of `gspmc_mm.skeleton` ('sign87'), so
+            that mmaction's backbones run on sign layouts.
         cls_head: Config of the head, normally TextConditionedHead.
         part_pooling: Config of PartPooling. None for a head that needs no parts.
         pooling: 'uniform': every frame and joint counts the same, as in the paper; 'confidence': by its confidence,
@@ -43,7 +57,7 @@ class PartPooledGCNRecognizer(RecognizerGCN):
         if of_parts is not None and cls_head.get("type") == "TextConditionedHead":
             # The head takes the names of the parts from the pooling unless the config says otherwise.
             cls_head = {"parts": of_parts.parts, **cls_head}
-        super().__init__(backbone=backbone, cls_head=cls_head, **others)
+        super().__init__(backbone=with_sign_graph(backbone), cls_head=cls_head, **others)
         self.part_pooling = of_parts
         self.pooling = pooling
 

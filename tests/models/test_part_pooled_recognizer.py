@@ -9,6 +9,7 @@ import torch
 from mmaction.registry import MODELS
 from mmengine.runner import load_checkpoint
 
+from gspmc_mm.models.part_pooled_recognizer import with_sign_graph
 from gspmc_mm.skeleton import get_layout
 
 LABELS = [0, 1, 4, 4]
@@ -222,6 +223,26 @@ def test_mmactions_own_backbones_take_texts(name, make_bank, make_samples, tmp_p
     model.eval()
     samples = model(x, make_samples(None, LABELS), mode="predict")
     assert samples[0].pred_score.sum().item() == pytest.approx(1, rel=1e-5)
+
+
+@pytest.mark.parametrize("layout", ["hands20", "sign87"])
+def test_a_backbone_of_mmaction_knows_our_layouts_by_name(layout):
+    """The same weights on the graph by name and on the graph spelled out; the caller's config stays as it was."""
+    spelled_out = {"type": "STGCN", "graph_cfg": {"layout": get_layout(layout).graph(), "mode": "spatial"}}
+    by_name = {"type": "STGCN", "graph_cfg": {"layout": layout, "mode": "spatial"}}
+    small = {"base_channels": 8, "num_stages": 2, "inflate_stages": [], "down_stages": [], "in_channels": 3}
+    models = [build(None, layout=layout, backbone={**b, **small}, in_channels=8) for b in (by_name, spelled_out)]
+    assert by_name["graph_cfg"]["layout"] == layout
+    models[1].load_state_dict(models[0].state_dict())
+    x = inputs(people=1, frames=4, joints=get_layout(layout).num_joints)
+    first, second = (model.eval().extract_feat(x, stage="head")[0] for model in models)
+    assert torch.equal(first, second)
+
+
+def test_the_names_of_mmactions_own_layouts_are_left_alone():
+    backbone = {"type": "STGCN", "graph_cfg": {"layout": "coco", "mode": "spatial"}}
+    assert with_sign_graph(backbone) is backbone
+    assert with_sign_graph({"type": "PartCTRGCN"}) == {"type": "PartCTRGCN"}
 
 
 # ---- pooling by confidence ----
