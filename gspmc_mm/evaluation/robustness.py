@@ -150,9 +150,8 @@ def _run_of_fold(folder: Path, config: Path, options: Mapping[str, Any] | None) 
             f"{folder} was not trained with {config.name}: its training wrote "
             f"{', '.join(sorted(path.name for path in folder.glob('*.py'))) or 'no config'} there"
         )
-    checkpoint = Path(fold_record(folder)["checkpoint"])
-    if not checkpoint.is_file():  # the folder was moved
-        checkpoint = folder / checkpoint.name
+    # The record has the path of the day of the training; the folder may have been moved or copied since.
+    checkpoint = folder / Path(fold_record(folder)["checkpoint"]).name
     return Run(read_config(written, options), checkpoint)
 
 
