@@ -127,14 +127,16 @@ class PoseStore:
         digest.update(self._digests.tobytes())
         return digest.hexdigest()
 
-    def indices(self, split: str | None = None) -> np.ndarray:
-        """Numbers of the clips of a split, (n,) int64 ascending; of all clips for None.
+    def indices(self, split: str | Sequence[str] | None = None) -> np.ndarray:
+        """Numbers of the clips of a split or of several together, (n,) int64 ascending; of all clips for None.
 
         Raises:
             PoseStoreError: there is no such split (the ones there are, are listed).
         """
         if split is None:
             return np.arange(len(self))
+        if not isinstance(split, str):
+            return np.unique(np.concatenate([self.indices(name) for name in split]))
         if split not in self._splits:
             known = ", ".join(repr(name) for name in self._splits) or "none"
             raise PoseStoreError(

@@ -84,6 +84,8 @@ def test_splits(store):
     assert store.indices("train").tolist() == [1, 3, 5]
     assert store.indices("test").tolist() == store.indices("all").tolist() == [0, 2, 4, 6]
     assert store.indices().tolist() == list(range(7))
+    assert store.indices(["train", "test"]).tolist() == list(range(7))
+    assert store.indices(["train", "train"]).tolist() == [1, 3, 5]
     with pytest.raises(PoseStoreError, match=r"no split 'val'; .* are: 'test', 'all', 'train'"):
         store.indices("val")
     store.indices("train")[:] = 0  # what is handed out is a copy

@@ -323,3 +323,9 @@ def test_splits_of_a_pose_store_are_checked(bench: Bench, capsys: pytest.Capture
     # The fake test invents its own clips: they are not those of the split.
     assert bench.run(str(bench.config), "--folds", "0") == 1
     assert "missing: clip1" in " ".join(capsys.readouterr().out.split())
+    # Two splits tested together are their clips together, for the signers and for what has to be predicted.
+    both = ("--test-split", "fold0_test,bad_test", "--replace-changed")
+    assert bench.run(str(bench.config), "--folds", "0", *both) == 1
+    assert "signers in training and in test: p1" in " ".join(capsys.readouterr().out.split())
+    assert bench.run(str(bench.config), "--folds", "0", *both, "--allow-shared-signers") == 1
+    assert "missing: clip1, clip2" in " ".join(capsys.readouterr().out.split())

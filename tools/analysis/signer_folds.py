@@ -83,7 +83,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--folds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--train-split", default="fold{fold}_train", help="default: %(default)s")
-    parser.add_argument("--test-split", default="fold{fold}_test", help="default: %(default)s")
+    parser.add_argument(
+        "--test-split", default="fold{fold}_test", help="default: %(default)s; several are joined by commas: val,test"
+    )
     parser.add_argument("--val-split", help="what the curves are taken on during training; default: the test split")
     parser.add_argument("--jobs", type=int, default=1, help="folds at a time (default: 1)")
     parser.add_argument("--cfg-options", nargs="+", default=[], metavar="k=v", help="changes for all variants")

@@ -21,6 +21,7 @@ from mmengine.config import Config, ConfigDict, DictAction
 from gspmc_mm.evaluation.folds import check_held_out
 from gspmc_mm.evaluation.predictions import Predictions, check_clips, load_predictions
 from gspmc_mm.evaluation.provenance import config_hash, config_inputs
+from gspmc_mm.evaluation.signer_independence import split_names
 
 
 class ExperimentError(ValueError):
@@ -63,7 +64,7 @@ class RunPlan:
         folds: Numbers of the folds; a data set with one split only has fold 0.
         seeds: Seeds of the trainings.
         train_split: Name of the training split, `{fold}` in it stands for the number.
-        test_split: The same for the clips that are predicted.
+        test_split: The same for the clips that are predicted; several splits are joined by commas.
         val_split: What the curves are taken on during training; the test split if None.
         options: Changes of all configs.
         shared_signers: Whether a signer may be in training and in test.
@@ -293,7 +294,7 @@ def _expected_clips(config: Config, train: str, test: str, fold: int, shared_sig
         from gspmc_mm.poses import PoseStore
 
         store = PoseStore(path)
-        signers.append({str(store.clip_ids[i]): str(store.signers[i]) for i in store.indices(split)})
+        signers.append({str(store.clip_ids[i]): str(store.signers[i]) for i in store.indices(split_names(split))})
     check_held_out(*signers, where=f"fold {fold}", signers_disjoint=not shared_signers)
     return list(signers[1])
 
