@@ -87,7 +87,9 @@ def _independence_of_cut(path: Path, train: str, test: str) -> SignerIndependenc
     from gspmc_mm.poses import PoseStore
 
     store = PoseStore(path)
-    return signer_independence(*([str(store.signers[i]) for i in store.indices(split_names(split))] for split in (train, test)))
+    return signer_independence(
+        *([str(store.signers[i]) for i in store.indices(split_names(split))] for split in (train, test))
+    )
 
 
 def split_names(text: str) -> list[str]:

@@ -21,13 +21,12 @@ def multi_positive_kl(logits: Tensor, positives: Tensor) -> Tensor:
         Scalar. 0 (with a gradient of 0) when no row has a positive.
     """
     weights = positives.to(logits.dtype)
-    count = weights.sum(dim=1)
-    has_positive = (count > 0).to(logits.dtype)
+    count = weights.sum(dim=1, keepdim=True)
+    rows = count.clamp(max=1).sum().clamp(min=1)
     count = count.clamp(min=1)
-    log_softmax = F.log_softmax(logits, dim=1)
-    # With p = 1 / count on the positives: KL = sum p (log p - log q) = -log(count) - mean of log q.
-    divergence = -count.log() - (weights * log_softmax).sum(dim=1) / count
-    return (divergence * has_positive).sum() / has_positive.sum().clamp(min=1)
+    # With p = 1 / count on the positives: KL = sum p (log p - log q) = -log(count) - sum p log q. Only q is learned.
+    cross_entropy = -(weights / count * F.log_softmax(logits, dim=1)).sum()
+    return (cross_entropy - count.log().sum()) / rows
 
 
 TARGETS = ("soft", "hard")

@@ -264,10 +264,10 @@ class TextConditionedHead(BaseHead):
             texts = self.text_vectors[torch.as_tensor(chosen, device=self.text_vectors.device)]
             positives = torch.as_tensor(positives, device=texts.device)
             terms[name] = self.loss_con(skeletons[name], texts, positives)
-        # A term without texts still has its projection in the graph, or DDP waits for its gradient.
-        loss = 0.0 * projected.sum()
-        if terms:
-            loss = loss + self.alpha * torch.stack(list(terms.values())).mean()
+        loss = self.alpha * sum(terms.values()) / max(len(terms), 1)
+        if len(terms) < len(self.terms):
+            # A term without texts still has its projection in the graph, or DDP waits for its gradient.
+            loss = loss + 0.0 * projected.sum()
         logged = {f"con_{name}": value.detach() for name, value in terms.items()}
         return {"loss_con": loss, **logged}
 
