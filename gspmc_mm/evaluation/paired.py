@@ -113,7 +113,10 @@ def verdict_of(difference: Difference) -> Verdict:
 
 
 def verdict_sentence(first: str, second: str, difference: Difference, signers: int) -> str:
-    """One sentence: which is better, by how much, how sure, and on what that rests."""
+    """One sentence: which is better, by how much, how sure, and on what that rests.
+
+    With one seed each it says that neither the interval nor the test knows how another seed would have ended.
+    """
     verdict = verdict_of(difference)
     seeds = {pair.first_seed for pair in difference.pairs}, {pair.second_seed for pair in difference.pairs}
     low, high, over = difference.low, difference.high, f"{signers} signers"
@@ -121,12 +124,12 @@ def verdict_sentence(first: str, second: str, difference: Difference, signers: i
         low, high = min(low, difference.low_seeds), max(high, difference.high_seeds)
         over += f" and {len(seeds[0])} and {len(seeds[1])} seeds"
     interval = f"95 % interval [{100 * low:+.1f}, {100 * high:+.1f}] over {over}"
-    below = sum(pair.p_value < 0.05 for pair in difference.pairs)
-    tests = (
-        f"McNemar p {_p_values(difference)}"
-        if len(difference.pairs) == 1
-        else (f"McNemar p {_p_values(difference)}, below 0.05 in {below} of {len(difference.pairs)} pairs of seeds")
-    )
+    tests = f"McNemar p {_p_values(difference)}"
+    if len(difference.pairs) == 1:
+        tests += "; one seed each, whose luck is not in these figures"
+    else:
+        below = sum(pair.p_value < 0.05 for pair in difference.pairs)
+        tests += f", below 0.05 in {below} of {len(difference.pairs)} pairs of seeds"
     points = f"{100 * abs(difference.mean):.1f} points"
     if verdict == "noise":
         way = "above" if difference.mean >= 0 else "below"

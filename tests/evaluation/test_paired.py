@@ -96,6 +96,13 @@ def test_the_difference_in_mean_accuracy_of_the_classes() -> None:
     assert (found.low, found.high) == pytest.approx(tuple(np.percentile(drawn, [2.5, 97.5])))
 
 
+def test_the_sentence_says_what_one_seed_leaves_out() -> None:
+    one, three = {0: run_with(0.3, 0)}, {seed: run_with(0.9, 10 + seed) for seed in range(3)}
+    sentence = verdict_sentence("a", "b", paired_difference(one, {0: three[0]}, draws=200), 10)
+    assert "one seed each, whose luck is not in these figures" in sentence
+    assert "one seed" not in verdict_sentence("a", "b", paired_difference(one, three, draws=200), 10)
+
+
 def test_other_clips_are_refused() -> None:
     with pytest.raises(PredictionsError, match="missing: c119"):
         paired_difference({0: run_with(0.5, 1)}, {0: run_with(0.5, 2).take(range(119))})
