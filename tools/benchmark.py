@@ -128,7 +128,8 @@ def run_model(args: argparse.Namespace, console: Any) -> dict[str, Any]:
 
 def keep(args: argparse.Namespace, measured: dict[str, Any]) -> dict[str, Any]:
     """The result with what belongs beside it, written if a place was named."""
-    from gspmc_mm.evaluation.provenance import gather_provenance, write_json
+    from gspmc_mm.evaluation.provenance import gather_provenance
+    from gspmc_mm.files import write_json
 
     result = {"section": args.section, "quick": args.quick, **measured}
     result["provenance"] = gather_provenance(seed=args.seed)

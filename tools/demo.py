@@ -25,9 +25,9 @@ from gspmc_mm.evaluation import (
     fingerprint,
     gather_provenance,
     load_predictions,
-    write_json,
 )
 from gspmc_mm.evaluation.experiments import cosine_options
+from gspmc_mm.files import write_json
 from gspmc_mm.visualization import CurvesError, draw_training_curves, read_training_curves
 
 REPOSITORY = Path(__file__).resolve().parents[1]

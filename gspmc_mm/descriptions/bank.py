@@ -19,7 +19,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from gspmc_mm.descriptions.encoders import TextEncoder, check_language, encode_texts
-from gspmc_mm.descriptions.schema import GLOBAL_TERM, SYNONYM_TERM, DescriptionSet, replacing
+from gspmc_mm.descriptions.schema import GLOBAL_TERM, SYNONYM_TERM, DescriptionSet
+from gspmc_mm.files import replacing
 
 _FORMAT = "gspmc_mm.text_bank"
 _FORMAT_VERSION = "1"

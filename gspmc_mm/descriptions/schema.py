@@ -12,7 +12,6 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -27,6 +26,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from gspmc_mm.files import write_json
 from gspmc_mm.skeleton import PARTS
 
 GLOBAL_TERM = "global"
@@ -194,22 +194,7 @@ def load_descriptions(path: str | os.PathLike[str]) -> DescriptionSet:
 
 def save_descriptions(descriptions: DescriptionSet, path: str | os.PathLike[str]) -> None:
     """Write the set as indented UTF-8 JSON, in one step: the file is whole or not there."""
-    content = json.dumps(descriptions.to_json(), ensure_ascii=False, indent=2) + "\n"
-    with replacing(path) as temporary:
-        temporary.write_text(content, encoding="utf-8")
-
-
-@contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary path beside `path`, which takes its place if the block does not raise."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_json(path, descriptions.to_json())
 
 
 class _DuplicateKeyError(Exception):

@@ -15,7 +15,7 @@ from .predictions import (
     load_predictions,
     save_predictions,
 )
-from .provenance import config_hash, config_inputs, fingerprint, gather_provenance, write_json
+from .provenance import config_hash, config_inputs, fingerprint, gather_provenance
 from .results import read_record, read_records, write_record
 from .resuming import ValidateResumedEpochHook
 from .signer_bootstrap import bootstrap_difference, bootstrap_mean, bootstrap_per_class
@@ -53,6 +53,5 @@ __all__ = [
     "save_predictions",
     "top_k_hits",
     "wilson_interval",
-    "write_json",
     "write_record",
 ]

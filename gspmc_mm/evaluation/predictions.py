@@ -25,6 +25,8 @@ from typing import Any
 
 import numpy as np
 
+from gspmc_mm.files import replacing
+
 from .accuracy import check_scores, top_k_hits
 
 _ARRAYS = ("clip_id", "label", "scores", "signer", "classes", "info")
@@ -133,23 +135,16 @@ def save_predictions(path: str | os.PathLike[str], predictions: Predictions) -> 
     path = Path(path)
     if path.suffix != ".npz":
         raise PredictionsError(f"predictions are written as .npz, found the name {path}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            np.savez_compressed(
-                file,
-                clip_id=predictions.clip_id,
-                label=predictions.label,
-                scores=predictions.scores,
-                signer=predictions.signer,
-                classes=np.asarray(predictions.classes, dtype=np.str_),
-                info=np.asarray(json.dumps(dict(predictions.info), ensure_ascii=False)),
-            )
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(
+            file,
+            clip_id=predictions.clip_id,
+            label=predictions.label,
+            scores=predictions.scores,
+            signer=predictions.signer,
+            classes=np.asarray(predictions.classes, dtype=np.str_),
+            info=np.asarray(json.dumps(dict(predictions.info), ensure_ascii=False)),
+        )
     return path
 
 

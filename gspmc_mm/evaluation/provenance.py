@@ -187,26 +187,6 @@ def _splits(dataset: Any) -> Iterator[str]:
             yield from _splits(inner)
 
 
-def write_text(path: str | os.PathLike[str], text: str) -> Path:
-    """Write a text file whole or not at all: a temporary file beside the target, then a rename."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    return path
-
-
-def write_json(path: str | os.PathLike[str], value: Any) -> Path:
-    """Write JSON whole or not at all; NaN is refused because it is not JSON."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    return write_text(path, text + "\n")
-
-
 def _strings(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value

@@ -31,7 +31,8 @@ from typing import Annotated, Any, cast
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from .provenance import write_json
+from gspmc_mm.files import write_json
+
 from .result_kinds import (
     AblationRecord,
     AblationRow,

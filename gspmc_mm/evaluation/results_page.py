@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .provenance import origin, write_text
+from gspmc_mm.files import write_text
+
+from .provenance import origin
 from .results import (
     AblationRecord,
     ComparisonRecord,

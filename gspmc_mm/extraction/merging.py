@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gspmc_mm.extraction.errors import ExtractionError
 from gspmc_mm.extraction.ledger import PATTERN
+from gspmc_mm.files import replacing
 from gspmc_mm.poses import PoseStore
 from gspmc_mm.poses.file_format import SUFFIX
 
@@ -58,9 +59,5 @@ def _different_names(folders: Sequence[Path]) -> list[str]:
 
 
 def _copy(source: Path, target: Path) -> None:
-    temporary = target.with_name(target.name + ".tmp")
-    try:
+    with replacing(target) as temporary:
         shutil.copyfile(source, temporary)
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)

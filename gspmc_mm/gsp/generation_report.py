@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import importlib.metadata
-import json
 import os
 import platform
 import shlex
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gspmc_mm.descriptions import DescriptionSet
-from gspmc_mm.descriptions.schema import replacing
+from gspmc_mm.files import write_json
 from gspmc_mm.gsp.client import Spending
 from gspmc_mm.gsp.overrides import Change
 from gspmc_mm.gsp.sign_writing import Status
@@ -83,8 +82,7 @@ class GenerationReport:
             "signs": [asdict(outcome) for outcome in self.outcomes],
             "changes": [asdict(change) for change in self.changes],
         }
-        with replacing(path) as temporary:
-            temporary.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        write_json(path, content)
 
 
 def _versions() -> dict[str, str]:

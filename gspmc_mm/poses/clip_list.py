@@ -27,6 +27,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gspmc_mm.files import write_text
+
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".mts", ".flv", ".ogv", ".3gp"}
 )
@@ -153,8 +155,8 @@ def write_clip_list(clips: ClipList, path: str | os.PathLike[str]) -> Path:
     if _classes_of(clips.clips) == clips.classes:
         names.unlink(missing_ok=True)  # of an earlier list of this name
     else:
-        _write_whole(names, "\n".join(clips.classes) + "\n")
-    _write_whole(path, text.getvalue())
+        write_text(names, "\n".join(clips.classes) + "\n")
+    write_text(path, text.getvalue())
     return path
 
 
@@ -336,12 +338,3 @@ def _whole(text: str, what: str) -> int:
         return int(text)
     except ValueError:
         raise ClipListError(f"{what} is {text!r}; expected a whole number") from None
-
-
-def _write_whole(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -8,7 +8,6 @@ The form is the one of mmaction's `PoseDataset`: either a list of annotations or
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import numbers
 import os
@@ -20,6 +19,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from gspmc_mm.files import replacing
 from gspmc_mm.poses.clip import PoseClip
 from gspmc_mm.poses.errors import PoseStoreError
 from gspmc_mm.poses.header import StoreHeader
@@ -86,15 +86,8 @@ def write_mmaction_pickle(store: PoseStore, path: str | os.PathLike[str]) -> Non
     if store.split_names:
         split = {name: [str(clip_id) for clip_id in store.clip_ids[store.indices(name)]] for name in store.split_names}
         content = {"split": split, "annotations": annotations}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        with open(temporary, "wb") as file:
-            pickle.dump(content, file, protocol=4)
-        os.replace(temporary, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):  # it has got its final name by now
-            temporary.unlink()
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        pickle.dump(content, file, protocol=4)
 
 
 def import_mmaction_pickle(

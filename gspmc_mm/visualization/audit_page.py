@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from gspmc_mm.files import write_text
 from gspmc_mm.poses import PoseStore
 from gspmc_mm.poses.audit import ERROR, KINDS, AuditReport, Finding
 from gspmc_mm.skeleton import Layout
@@ -40,15 +41,7 @@ def write_audit_page(
         path: where to, `.html`.
         provenance: facts about the run, shown at the end.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        temporary.write_text(audit_page(report, provenance), encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
+    return write_text(path, audit_page(report, provenance))
 
 
 def audit_page(report: AuditReport, provenance: Mapping[str, Any] | None = None) -> str:

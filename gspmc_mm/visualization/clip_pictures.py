@@ -11,6 +11,7 @@ import numpy as np
 
 from gspmc_mm.datasets.transforms import SelectKeypoints
 from gspmc_mm.datasets.transforms.streams import STREAMS, bone_stream, motion_stream
+from gspmc_mm.files import replacing
 from gspmc_mm.poses import PoseClip
 from gspmc_mm.skeleton import Layout
 
@@ -188,13 +189,8 @@ def write_picture(image: np.ndarray, path: str | os.PathLike[str]) -> Path:
         raise PictureError(f"{path}: pictures are written as .png or .jpg") from error
     if not done:
         raise PictureError(f"{path}: the picture could not be encoded")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    try:
+    with replacing(path) as temporary:
         temporary.write_bytes(content.tobytes())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
 
 
@@ -207,27 +203,23 @@ def write_clip_video(images: Iterator[np.ndarray], path: str | os.PathLike[str],
     path = Path(path)
     if path.suffix.lower() != ".mp4":
         raise PictureError(f"{path}: clips are written as .mp4")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp.mp4")  # OpenCV goes by the ending
-    writer = None
-    try:
-        for image in images:
-            # MPEG-4 halves the resolution of colours: sides are even.
-            image = image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2]
+    with replacing(path, suffix=".tmp.mp4") as temporary:  # OpenCV goes by the ending
+        writer = None
+        try:
+            for image in images:
+                # MPEG-4 halves the resolution of colours: sides are even.
+                image = image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2]
+                if writer is None:
+                    size = (image.shape[1], image.shape[0])
+                    writer = cv2.VideoWriter(str(temporary), cv2.VideoWriter_fourcc(*"mp4v"), fps, size)
+                    if not writer.isOpened():
+                        raise PictureError(f"{path}: this OpenCV cannot write MPEG-4; write a contact sheet instead")
+                writer.write(image)
             if writer is None:
-                size = (image.shape[1], image.shape[0])
-                writer = cv2.VideoWriter(str(temporary), cv2.VideoWriter_fourcc(*"mp4v"), fps, size)
-                if not writer.isOpened():
-                    raise PictureError(f"{path}: this OpenCV cannot write MPEG-4; write a contact sheet instead")
-            writer.write(image)
-        if writer is None:
-            raise PictureError(f"{path}: no pictures for a video")
-        writer.release()
-        os.replace(temporary, path)
-    finally:
-        if writer is not None:
-            writer.release()
-        temporary.unlink(missing_ok=True)
+                raise PictureError(f"{path}: no pictures for a video")
+        finally:
+            if writer is not None:
+                writer.release()
     return path
 
 

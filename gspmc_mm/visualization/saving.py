@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gspmc_mm.files import replacing
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -31,7 +33,6 @@ def save_figure(figure: Figure, out: str | os.PathLike[str], dpi: int = 150) -> 
     from matplotlib import rc_context
 
     png, svg = Path(f"{out}.png"), Path(f"{out}.svg")
-    png.parent.mkdir(parents=True, exist_ok=True)
     with rc_context({"svg.hashsalt": "gspmc_mm"}):
         _write(figure, png, dpi=dpi)
         _write(figure, svg, metadata={"Date": None})
@@ -39,9 +40,5 @@ def save_figure(figure: Figure, out: str | os.PathLike[str], dpi: int = 150) -> 
 
 
 def _write(figure: Figure, path: Path, **options: Any) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with replacing(path) as temporary:
         figure.savefig(temporary, format=path.suffix[1:], **options)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -42,10 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from gspmc_mm.evaluation import gather_provenance
     from gspmc_mm.evaluation.paired import comparison_record
-    from gspmc_mm.evaluation.provenance import write_text
     from gspmc_mm.evaluation.results import write_record
     from gspmc_mm.evaluation.results_tables import tables
     from gspmc_mm.evaluation.run_files import read_sources
+    from gspmc_mm.files import write_text
 
     console = Console() if sys.stdout.isatty() else Console(width=200)
     try:

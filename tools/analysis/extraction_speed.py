@@ -42,10 +42,11 @@ def main() -> int:
     args = parse_args()
     import torch
 
-    from gspmc_mm.evaluation.provenance import gather_provenance, write_json
+    from gspmc_mm.evaluation.provenance import gather_provenance
     from gspmc_mm.extraction import Recipe, make_estimator
     from gspmc_mm.extraction.clip_work import ClipJob, jobs_of
     from gspmc_mm.extraction.stations import BatchedStation
+    from gspmc_mm.files import write_json
     from gspmc_mm.poses.clip_list import read_clip_list
 
     if args.threads is not None:

@@ -119,7 +119,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     try:
         pictures, numbers, data = args.draw(args)
-        from gspmc_mm.evaluation.provenance import gather_provenance, write_json
+        from gspmc_mm.evaluation.provenance import gather_provenance
+        from gspmc_mm.files import write_json
 
         facts = gather_provenance(seed=getattr(args, "seed", None), data=data)
         record = write_json(f"{args.out}.figure.json", {"figure": args.figure, **numbers, "provenance": facts})

@@ -53,12 +53,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     from rich.console import Console
 
     from gspmc_mm.evaluation import gather_provenance, save_predictions
-    from gspmc_mm.evaluation.provenance import write_text
     from gspmc_mm.evaluation.published import published_figures, published_note
     from gspmc_mm.evaluation.results import write_record
     from gspmc_mm.evaluation.results_tables import latex_table, tables
     from gspmc_mm.evaluation.run_files import read_sources
     from gspmc_mm.evaluation.stream_fusion import fitted_weighting, fixed_weighting, fuse_sources, fusion_record
+    from gspmc_mm.files import write_text
 
     console = Console() if sys.stdout.isatty() else Console(width=200)
     try:

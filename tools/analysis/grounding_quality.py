@@ -106,7 +106,8 @@ def main() -> int:
     from rich.console import Console
     from rich.table import Table
 
-    from gspmc_mm.evaluation.provenance import fingerprint, gather_provenance, write_json
+    from gspmc_mm.evaluation.provenance import fingerprint, gather_provenance
+    from gspmc_mm.files import write_json
     from gspmc_mm.gsp.grounding import lexicon
 
     console = Console()

@@ -70,7 +70,8 @@ def measure(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    from gspmc_mm.evaluation.provenance import gather_provenance, write_json
+    from gspmc_mm.evaluation.provenance import gather_provenance
+    from gspmc_mm.files import write_json
 
     args.work.mkdir(parents=True, exist_ok=True)
     lexicon, addition, kb = args.work / "lexicon.txt", args.work / "addition.txt", args.work / "kb"

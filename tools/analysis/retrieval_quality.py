@@ -309,7 +309,8 @@ def show(args: argparse.Namespace, manifest, queries: list[Query], found: list[d
     from rich.console import Console
     from rich.table import Table
 
-    from gspmc_mm.evaluation.provenance import fingerprint, gather_provenance, write_json
+    from gspmc_mm.evaluation.provenance import fingerprint, gather_provenance
+    from gspmc_mm.files import write_json
 
     groups: dict[tuple[str, str], list[int]] = defaultdict(list)
     for i, query in enumerate(queries):

@@ -159,7 +159,7 @@ def report(args: argparse.Namespace, contenders: list, measured: dict, cells: li
     from rich.table import Table
     from severity_panels import severity_panels
 
-    from gspmc_mm.evaluation.provenance import config_inputs, gather_provenance, write_text
+    from gspmc_mm.evaluation.provenance import config_inputs, gather_provenance
     from gspmc_mm.evaluation.results import write_record
     from gspmc_mm.evaluation.robustness_report import (
         robustness_header,
@@ -167,6 +167,7 @@ def report(args: argparse.Namespace, contenders: list, measured: dict, cells: li
         robustness_record,
         robustness_rows,
     )
+    from gspmc_mm.files import write_text
     from gspmc_mm.visualization.severity import draw_severity
 
     data = {}

@@ -37,7 +37,7 @@ from gspmc_mm.evaluation.folds import (
     comparison_rows,
     report_markdown,
 )
-from gspmc_mm.evaluation.provenance import write_json, write_text
+from gspmc_mm.files import write_json, write_text
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TRAIN_TOOL = REPOSITORY / "tools" / "train.py"

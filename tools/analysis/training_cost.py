@@ -39,7 +39,7 @@ from gspmc_mm.datasets import LoadSignDescriptions
 from gspmc_mm.descriptions import GLOBAL_TERM, SYNONYM_TERM, TextBank
 from gspmc_mm.evaluation import config_hash, gather_provenance
 from gspmc_mm.evaluation.benchmarking.timing import take_turns, timed
-from gspmc_mm.evaluation.provenance import write_json
+from gspmc_mm.files import write_json
 from gspmc_mm.models.part_pooling import global_pooling
 from gspmc_mm.skeleton import get_layout
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -119,29 +118,25 @@ def write_measures(report: AuditReport, path: Path) -> Path:
     for finding in report.findings:
         for index in finding.clips:
             kinds.setdefault(index, []).append(finding.kind)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        with open(temporary, "w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            head = "clip_id,label,signer,frames,fps,width,height,seen,confidence,left_hand,right_hand,jumps,still"
-            writer.writerow([*head.split(","), "outside", "left_path", "right_path", "findings"])
-            for i in range(len(store)):
-                facts = (store.clip_ids[i], store.labels[i], store.signers[i], store.frames[i], store.fps[i])
-                shares = (measures.seen[i], measures.confidence[i], *measures.hands[i])
-                tail = (measures.outside[i], *measures.path[i])
-                writer.writerow(
-                    [
-                        *(*facts, *store.image_sizes[i]),
-                        *(f"{value:.4f}" for value in shares),
-                        *(measures.jumps[i], measures.still[i]),
-                        *(f"{value:.4f}" for value in tail),
-                        ";".join(dict.fromkeys(kinds.get(i, ()))),
-                    ]
-                )
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    from gspmc_mm.files import replacing
+
+    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        head = "clip_id,label,signer,frames,fps,width,height,seen,confidence,left_hand,right_hand,jumps,still"
+        writer.writerow([*head.split(","), "outside", "left_path", "right_path", "findings"])
+        for i in range(len(store)):
+            facts = (store.clip_ids[i], store.labels[i], store.signers[i], store.frames[i], store.fps[i])
+            shares = (measures.seen[i], measures.confidence[i], *measures.hands[i])
+            tail = (measures.outside[i], *measures.path[i])
+            writer.writerow(
+                [
+                    *(*facts, *store.image_sizes[i]),
+                    *(f"{value:.4f}" for value in shares),
+                    *(measures.jumps[i], measures.still[i]),
+                    *(f"{value:.4f}" for value in tail),
+                    ";".join(dict.fromkeys(kinds.get(i, ()))),
+                ]
+            )
     return path
 
 

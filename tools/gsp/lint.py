@@ -60,7 +60,7 @@ def main() -> int:
     from rich.table import Table
 
     from gspmc_mm.descriptions import get_encoder, load_descriptions
-    from gspmc_mm.descriptions.schema import replacing
+    from gspmc_mm.files import write_text
     from gspmc_mm.gsp.knowledge.base import KnowledgeBase
     from gspmc_mm.gsp.length_budget import LengthBudget, default_encoder
     from gspmc_mm.gsp.lint import lint_descriptions
@@ -84,11 +84,9 @@ def main() -> int:
                 advance=lambda: progress.advance(task),
             )
         if args.html:
-            with replacing(args.html) as temporary:
-                temporary.write_text(render_page(report), encoding="utf-8")
+            write_text(args.html, render_page(report))
         if args.json:
-            with replacing(args.json) as temporary:
-                temporary.write_text(report.to_json(), encoding="utf-8")
+            write_text(args.json, report.to_json())
     except (ValueError, OSError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

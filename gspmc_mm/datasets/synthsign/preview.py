@@ -13,6 +13,7 @@ from gspmc_mm.datasets.synthsign.generate import SynthSignSpec
 from gspmc_mm.datasets.synthsign.lexicon import NOTE, get_signs
 from gspmc_mm.datasets.synthsign.signer import draw_signer, perform
 from gspmc_mm.datasets.synthsign.texts import global_text
+from gspmc_mm.files import replacing
 from gspmc_mm.skeleton import get_layout
 
 MIN_SHOWN = 0.15
@@ -71,11 +72,6 @@ def draw_preview(
         axes[row, 0].set_title(fill(head, 140), fontsize=7, loc="left")
     figure.suptitle(NOTE, fontsize=9)
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with replacing(path) as temporary:
         figure.savefig(temporary, dpi=110, format="png")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return path

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gspmc_mm.evaluation.benchmarking.tables import sheets
-from gspmc_mm.evaluation.provenance import write_text
+from gspmc_mm.files import write_text
 
 # Sections that are computed from the JSON of another one.
 FROM = {"growth": "model", "capacity": "model"}

@@ -25,7 +25,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from gspmc_mm.evaluation.experiments.planning import ExperimentError, FoldRun
-from gspmc_mm.evaluation.provenance import gather_provenance, write_json
+from gspmc_mm.evaluation.provenance import gather_provenance
+from gspmc_mm.files import write_json
 
 TAIL_LINES = 25
 

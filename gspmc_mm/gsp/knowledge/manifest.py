@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gspmc_mm.descriptions.schema import replacing
+from gspmc_mm.files import replacing
 from gspmc_mm.gsp.knowledge.entries import KnowledgeBaseError
 
 FORMAT_VERSION = 1

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gspmc_mm.files import replacing
 from gspmc_mm.poses.clip import PoseClip
 from gspmc_mm.poses.errors import PoseStoreError
 from gspmc_mm.poses.importers.found import FoundClip, FoundPoses, find_files, sound_scores
@@ -80,14 +81,8 @@ def write_pose_files(
         path = folder / f"{clip.clip_id}.pose"
         if not Path(os.path.abspath(path)).is_relative_to(os.path.abspath(folder)):
             raise PoseStoreError(f"clip {clip.clip_id!r}: no file of this name can be in {folder}")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(path.name + ".tmp")
-        try:
-            with open(temporary, "wb") as file:
-                _pose_of(clip, store.layout).write(file)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(path) as temporary, open(temporary, "wb") as file:
+            _pose_of(clip, store.layout).write(file)
         written.append(path)
         if on_clip is not None:
             on_clip()
