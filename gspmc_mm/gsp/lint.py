@@ -67,6 +67,24 @@ class SignReport:
     entries: tuple[Entry, ...]
     problems: tuple[Problem, ...]
 
+    def summary(self) -> dict[str, object]:
+        """Route and coverage: the parts that segments speak of, which other texts there are, and problems by level."""
+        sign, levels = self.sign, Counter(problem.level for problem in self.problems)
+        return {
+            "label": sign.label,
+            "gloss": sign.gloss,
+            "route": self.route,
+            "parts": list(dict.fromkeys(part for segment in sign.segments for part in segment.parts)),
+            "described": sign.primary != sign.gloss,
+            "global": bool(sign.global_),
+            "synonyms": len(sign.synonyms),
+            "evidence": len(sign.evidence),
+            "entries": list(dict.fromkeys(item.entry for item in sign.evidence)),
+            "errors": levels["error"],
+            "warnings": levels["warning"],
+            "notes": levels["note"],
+        }
+
 
 @dataclass(frozen=True)
 class LintReport:
@@ -107,7 +125,7 @@ class LintReport:
         return {key: (problems[key], signs[key]) for key in ranked}
 
     def to_json(self) -> str:
-        """What was found, without the texts, as JSON."""
+        """What was found, without the texts, as JSON: figures of the set, each sign, each problem."""
         value = {
             "descriptions_sha256": self.descriptions.sha256,
             "settings": dict(self.settings),
@@ -115,6 +133,7 @@ class LintReport:
             "coverage": dict(self.coverage),
             "routes": self.routes(),
             "mean_nearest_cosine": self.nearest,
+            "signs": [sign.summary() for sign in self.signs],
             "problems": [asdict(problem) for problem in self.all_problems],
         }
         return json.dumps(value, ensure_ascii=False, indent=2) + "\n"

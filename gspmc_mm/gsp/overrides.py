@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,6 +16,7 @@ from gspmc_mm.descriptions.schema import OptionalText, Text
 
 # Of SignDescription; `global_` is called `global` in files.
 FIELDS = ("primary", "global_", "synonyms", "segments", "evidence", "unresolved")
+_MERGE = "tag:yaml.org,2002:merge"
 
 
 class OverrideError(ValueError):
@@ -59,6 +60,35 @@ class SignOverride(BaseModel):
         return {name: getattr(self, name) for name in self.fields}
 
 
+class _KeyTwiceError(Exception):
+    """A key that a mapping has twice: line and key."""
+
+
+class _DistinctKeys(yaml.SafeLoader):
+    """YAML in which no key comes twice; the plain loader keeps the last of two without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """The mapping of a node.
+
+        Raises:
+            _KeyTwiceError: a key is there twice.
+        """
+        lines: dict[Any, int] = {}
+        for key_node, _ in node.value:
+            if key_node.tag == _MERGE:
+                continue
+            key, line = self.construct_object(key_node, deep=True), key_node.start_mark.line + 1
+            if not isinstance(key, Hashable):
+                continue  # what that means is said below
+            if key in lines:
+                raise _KeyTwiceError(
+                    f"line {line}: {key_node.value!r} is there twice, first at line {lines[key]}; keep one of the two "
+                    "(unquoted, words such as yes and on are one value: write them in quotes)"
+                )
+            lines[key] = line
+        return super().construct_mapping(node, deep)
+
+
 class Named(Protocol):
     """A sign of a class list."""
 
@@ -91,13 +121,16 @@ def load_overrides(path: str | os.PathLike[str], classes: Sequence[Named]) -> di
 
     Raises:
         FileNotFoundError: there is no such file.
-        OverrideError: a sign or field that does not exist, a gloss that two signs have, a value that does not fit.
+        OverrideError: a sign or field that does not exist or is there twice, a gloss that two signs have, a value that
+            does not fit.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"override file {path} does not exist")
     try:
-        content = yaml.safe_load(path.read_text("utf-8-sig")) or {}
+        content = yaml.load(path.read_text("utf-8-sig"), _DistinctKeys) or {}
+    except _KeyTwiceError as error:
+        raise OverrideError(f"{path}, {error}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise OverrideError(f"{path}: neither YAML nor JSON in UTF-8 ({error})") from None
     if not isinstance(content, dict):
@@ -124,7 +157,10 @@ def _label_of(name: object, classes: Sequence[Named], path: Path) -> int:
     if not found:
         found = [row.label for row in classes if str(row.label) == str(name)]
     if not found:
-        raise OverrideError(f"{path}: there is no sign {name!r} in the class list, neither as gloss nor as label")
+        # YAML reads yes, no, on, off, null and dates as values
+        is_value = isinstance(name, bool) or not isinstance(name, (str, int))
+        hint = "; write glosses in quotes ('yes')" if is_value else ""
+        raise OverrideError(f"{path}: there is no sign {name!r} in the class list, neither as gloss nor as label{hint}")
     if len(found) > 1:
         raise OverrideError(f"{path}: {len(found)} signs have the gloss {name!r}; name the label: {found}")
     return found[0]

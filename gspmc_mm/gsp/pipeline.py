@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from gspmc_mm.descriptions import DescriptionSet, load_descriptions, save_descriptions
+from gspmc_mm.descriptions import DescriptionSet, SignDescription, load_descriptions, save_descriptions
 from gspmc_mm.gsp.class_list import ClassListError, ClassRow, check_classes, read_classes
 from gspmc_mm.gsp.client import Budget, CallCache, LimitReachedError, LLMClient, LLMConfig, Price, PriceTable, Spending
 from gspmc_mm.gsp.extractive import describe_extractively
@@ -24,7 +24,7 @@ from gspmc_mm.gsp.grounding import LANGUAGES
 from gspmc_mm.gsp.knowledge.base import KnowledgeBase
 from gspmc_mm.gsp.knowledge.references import Grounds, gather_grounds
 from gspmc_mm.gsp.knowledge.retrieval import Retriever
-from gspmc_mm.gsp.length_budget import CLIP_TOKENS, LengthBudget, default_encoder
+from gspmc_mm.gsp.length_budget import CLIP_TOKENS, LengthBudget, default_encoder, installed_encoder
 from gspmc_mm.gsp.overrides import SignOverride, changes_between, hand_edits, load_overrides, restored
 from gspmc_mm.gsp.prompting import Prompts
 from gspmc_mm.gsp.sign_writing import SignResult, SignWriter, Status, gloss_alone
@@ -108,9 +108,11 @@ def generate(
         merge_steps: P2 to P4 in one call.
         synonyms: other wordings per sign.
         entries: how many entries are retrieved for a sign, apart from those that they refer to.
-        prompts: a folder of prompts of your own.
-        encoder: whose tokens are counted; CLIP's for English texts, those of use-multilingual otherwise.
-        max_tokens: longest text in tokens of that encoder.
+        prompts: a folder of prompts of your own; this, `merge_steps` and what follows on calls, cost and `cache` is for
+            a language model only.
+        encoder: whose tokens are counted; CLIP's for English texts, those of use-multilingual otherwise. Extractive
+            texts are counted roughly where the package of that encoder is not installed.
+        max_tokens: longest text in tokens of that encoder; longer ones are marked in `unresolved`.
         cache: where calls are recorded; beside `out` by default.
         max_calls: stop before more requests are sent.
         max_cost: stop before more is spent, in the currency of the model's price.
@@ -141,6 +143,9 @@ def generate(
 
     price = None
     loaded = None
+    # What an extractive text is too long for is only a mark; a model is told the length, so there it has to be right.
+    count_with = default_encoder if isinstance(llm, LLMConfig) else installed_encoder
+    counter = encoder or count_with(output_language)
     with GenerationProgress(len(classes)) if progress else NoProgress() as bar:
         if isinstance(llm, LLMConfig):
             loaded = Prompts.load(output_language, prompts)
@@ -150,11 +155,11 @@ def generate(
             with CallCache(path if path.exists() or not dry_run else ":memory:") as calls:
                 budget = Budget(max_calls, max_cost, price)
                 client = LLMClient(llm, calls, budget, retry_failed=retry_failed, dry_run=dry_run)
-                lengths = LengthBudget(encoder or default_encoder(output_language), max_tokens, calls)
+                lengths = LengthBudget(counter, max_tokens, calls)
                 writer = SignWriter(client, loaded, lengths, output_language, PARTS, synonyms, merge_steps)
                 run = asyncio.run(_write(client, writer, classes, find, given, bar))
         else:
-            run = _extract(classes, find, given, output_language, synonyms, bar)
+            run = _extract(classes, find, given, output_language, synonyms, LengthBudget(counter, max_tokens), bar)
 
     report = GenerationReport(
         descriptions=None,
@@ -194,6 +199,9 @@ def generate(
         "output_language": output_language,
         "overrides": str(overrides) if overrides is not None else None,
         "entries": entries,
+        "synonyms": synonyms,
+        "encoder": counter,
+        "max_tokens": max_tokens,
     }
     if loaded is not None and isinstance(llm, LLMConfig):
         settings |= {
@@ -204,9 +212,6 @@ def generate(
             "prompt_language": loaded.language,
             "prompt_hash": loaded.sha256,
             "merge_steps": merge_steps,
-            "synonyms": synonyms,
-            "encoder": lengths.encoder,
-            "max_tokens": max_tokens,
         }
     _save(out, folder, earlier, report, settings)
     return report
@@ -248,7 +253,13 @@ async def _write(
 
 
 def _extract(
-    classes: Sequence[ClassRow], find: Find, given: Given, output_language: str, synonyms: int, bar: NoProgress
+    classes: Sequence[ClassRow],
+    find: Find,
+    given: Given,
+    output_language: str,
+    synonyms: int,
+    lengths: LengthBudget,
+    bar: NoProgress,
 ) -> _Run:
     """Every sign by rules, from the words of the entries."""
     results = {}
@@ -261,9 +272,26 @@ def _extract(
         complete = override is not None and override.is_complete
         missing = any(note.startswith("not in the corpus: ") for note in sign.unresolved)
         status: Status = "by hand" if complete else "not in the corpus" if missing else "extracted"
+        if not missing:
+            marks = _too_long(sign, lengths, override.fields if override else ())
+            sign = sign.model_copy(update={"unresolved": (*sign.unresolved, *marks)})
         results[row.label] = SignResult(override.applied_to(sign) if override else sign, status, grounds.route)
         bar.advance(Spending())
     return _Run(results, Spending())
+
+
+def _too_long(sign: SignDescription, lengths: LengthBudget, by_hand: Sequence[str]) -> Iterator[str]:
+    """Marks of the texts that are longer than the budget, but for what people wrote, as `SignWriter` leaves them."""
+    texts = {
+        "primary": [("description", sign.primary)],
+        "global_": [("description", sign.global_)],
+        "synonyms": [(f"variants[{i}]", text) for i, text in enumerate(sign.synonyms)],
+        "segments": [(f"segments[{i}]", segment.text) for i, segment in enumerate(sign.segments)],
+    }
+    for field_name in (name for name in texts if name not in by_hand):
+        for name, text in texts[field_name]:
+            if text and (complaint := lengths.complaint(name, text)):
+                yield f"not as asked: {field_name.rstrip('_')}: {complaint}"
 
 
 def _check_languages(llm: Literal["extractive"] | LLMConfig, language: str, output_language: str) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 
 import yaml
 
+from gspmc_mm.extras import how_to_install
 from gspmc_mm.gsp.length_budget import LengthBudget
 
 PROMPT_FOLDER = Path(__file__).with_name("prompts")
@@ -106,7 +107,7 @@ class Prompts:
             from jinja2 import DictLoader, StrictUndefined
             from jinja2.sandbox import SandboxedEnvironment
         except ImportError as error:
-            raise ImportError("prompts need Jinja2: pip install 'gspmc_mm[gsp]'") from error
+            raise ImportError(f"prompts need Jinja2: {how_to_install('gsp')}") from error
         # Plain text, no HTML to escape. In the sandbox, since prompt files are passed from one person to another.
         return SandboxedEnvironment(
             loader=DictLoader(dict(self.files)),
@@ -118,7 +119,15 @@ class Prompts:
 
     @cached_property
     def _language_name(self) -> str:
-        names = yaml.safe_load(self.files.get("language_names.yaml", "")) or {}
+        name = "language_names.yaml"
+        try:
+            names = yaml.safe_load(self.files.get(name, "")) or {}
+        except yaml.YAMLError as error:
+            problem = f"not a YAML file ({' '.join(str(error).split())})"
+        else:
+            problem = "" if isinstance(names, dict) else f"found a {type(names).__name__}"
+        if problem:
+            raise PromptError(f"prompts {self.language}/{name}: {problem}; expected lines such as 'tr: Turkish'")
         return str(names.get(self.output_language.split("-")[0], self.output_language))
 
     @cached_property

@@ -342,7 +342,7 @@ def notes_on(grounds: Grounds) -> list[str]:
     if grounds.hits and grounds.is_fuzzy:
         best = grounds.hits[0]
         notes.append(f"fuzzy match: {grounds.gloss!r} found as {best.entry.headword!r} ({best.entry.id}, {best.route})")
-    return notes + [f"reference: {text}" for text in grounds.unresolved]
+    return [*notes, *grounds.notes, *(f"reference: {text}" for text in grounds.unresolved)]
 
 
 def _links(grounds: Grounds, entries: Mapping[str, Entry]) -> list[PromptLink]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from gspmc_mm.gsp.class_list import ClassRow
     from gspmc_mm.gsp.generation_report import GenerationReport
 
+# Options that mean nothing where no model is asked.
+_FOR_A_MODEL = ("merge_steps", "prompts", "max_calls", "max_cost", "prices", "cache", "retry_failed")
 # How much of the diff the terminal shows; all of it is in report.json.
 _SHOWN_CHANGES = 30
 _SHOWN_SIGNS = 20
@@ -54,7 +56,7 @@ def parse_args() -> argparse.Namespace:
     texts.add_argument(
         "--entries", type=int, default=3, metavar="N", help="entries retrieved for a sign; default: %(default)s"
     )
-    texts.add_argument("--prompts", metavar="FOLDER", help="prompts of your own, a folder per language")
+    texts.add_argument("--prompts", metavar="FOLDER", help="prompts of your own, a folder per language; for a model")
     texts.add_argument(
         "--encoder",
         help="whose tokens limit the length: as for encode.py, or 'estimate'; default: CLIP's for English, else "
@@ -68,7 +70,7 @@ def parse_args() -> argparse.Namespace:
         "--overrides", metavar="FILE", help="texts written by people, YAML or JSON: they stay as they are"
     )
     hand.add_argument("--discard-edits", action="store_true", help="give up what was edited by hand in --out")
-    limits = parser.add_argument_group("calls and cost")
+    limits = parser.add_argument_group("calls and cost", "for a language model only, but for --dry-run")
     limits.add_argument("--dry-run", action="store_true", help="print calls, tokens and cost to be expected, and end")
     limits.add_argument("--max-calls", type=int, metavar="N", help="stop before more requests are sent")
     limits.add_argument("--max-cost", type=float, metavar="COST", help="stop before more is spent")
@@ -76,6 +78,11 @@ def parse_args() -> argparse.Namespace:
     limits.add_argument("--cache", metavar="FILE", help="where calls are recorded; default: OUT.gsp/calls.sqlite")
     limits.add_argument("--retry-failed", action="store_true", help="ask again for the signs that failed before")
     args = parser.parse_args()
+    # 0 is a limit too, so it is not enough to ask whether a value is false
+    unused = [option for option in _FOR_A_MODEL if getattr(args, option) is not parser.get_default(option)]
+    if args.llm == "extractive" and unused:
+        names = ", ".join(f"--{option.replace('_', '-')}" for option in unused)
+        parser.error(f"{names}: only for a language model, --llm extractive asks none")
     for option in ("synonyms", "max_calls"):
         if (getattr(args, option) or 0) < 0:
             parser.error(f"--{option.replace('_', '-')} is a number from 0")

@@ -43,12 +43,23 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--max-tokens", type=int, default=77, metavar="N", help="longest text; default: %(default)s")
     parser.add_argument("--html", metavar="FILE", help="write a page with every sign's texts beside its entries")
     parser.add_argument("--json", metavar="FILE", help="write what was found as JSON")
+    parser.add_argument("--signs", action="store_true", help="list every sign: its route, parts with text, problems")
     parser.add_argument("--strict", action="store_true", help="exit status 1 for warnings too")
     parser.add_argument("--show", type=int, default=20, metavar="N", help="problems to list; default: %(default)s")
     args = parser.parse_args()
     if not -1.0 <= args.near <= 1.0:
         parser.error("--near is a cosine, between -1 and 1")
     return args
+
+
+def sign_line(summary: dict) -> str:
+    """A sign in one line."""
+    there = [name for name in ("described", "global") if summary[name]]
+    texts = [*there, *(f"{summary[name]} {name}" for name in ("synonyms", "evidence"))]
+    problems = ", ".join(f"{summary[level]} {level}" for level in ("errors", "warnings", "notes"))
+    parts = ", ".join(summary["parts"]) or "none"
+    said = [f"route {summary['route']}", f"parts: {parts}", ", ".join(texts), problems]
+    return f"{summary['gloss']} ({summary['label']}): {'; '.join(said)}"
 
 
 def main() -> int:
@@ -100,7 +111,8 @@ def main() -> int:
     for (level, rule), (number, signs) in report.by_rule().items():
         table.add_row(level, rule, str(number), str(signs) if signs else "")
     console.print(table)
-    lines = [
+    lines = [sign_line(sign.summary()) for sign in report.signs] if args.signs else []
+    lines += [
         "texts for: " + ", ".join(f"{name} {count}" for name, count in report.coverage.items()),
         "entries found by: " + ", ".join(f"{route} {count}" for route, count in report.routes().items()),
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from gspmc_mm.gsp.client.limits import estimate_tokens
 
@@ -57,24 +57,33 @@ class Answer:
 
 @dataclass(frozen=True)
 class Body:
-    """What stands in the body of a reply: text, or the `problem` why there is none that counts."""
+    """What stands in the body of a reply: text, or the `problem` why there is none that counts.
+
+    `completion_tokens` is None where the server does not count and there is no whole text to count.
+    """
 
     content: str
     finish_reason: str
     problem: str
     prompt_tokens: int
-    completion_tokens: int
+    completion_tokens: int | None
 
 
-def read_body(text: str, prompt: str) -> Body:
+def read_body(text: str, prompt: str, redact: Callable[[str], str] = str) -> Body:
     """Take apart the body of a chat completion, whatever the server made of it.
 
     An answer that ended for its length, a refusal, a call of a tool and an error sent with status 200 are problems, not
     texts. Tokens are estimated where the server does not count them.
+
+    Args:
+        text: the body.
+        prompt: what was sent.
+        redact: takes secrets out of every text that is kept, before it is shortened. The body itself is parsed as it
+            came, so that a secret that looks like JSON does not break it.
     """
 
     def broken(problem: str) -> Body:
-        return Body("", "", problem, estimate_tokens(prompt), 0)
+        return Body("", "", problem, estimate_tokens(prompt), None)
 
     try:
         body = json.loads(text)
@@ -84,15 +93,15 @@ def read_body(text: str, prompt: str) -> Body:
         return broken(f"the reply of the server is a {type(body).__name__}, not an object")
     choices = body.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        error = f" ({_shorten(json.dumps(body['error'], ensure_ascii=False))})" if body.get("error") else ""
+        error = f" ({_shorten(redact(json.dumps(body['error'], ensure_ascii=False)))})" if body.get("error") else ""
         return broken(f"the reply has no choice{error}")
     message = choices[0].get("message")
     message = message if isinstance(message, dict) else {}
-    content = _text(message.get("content"))
-    finish = str(choices[0].get("finish_reason") or "")
+    content = redact(_text(message.get("content")))
+    finish = redact(str(choices[0].get("finish_reason") or ""))
     usage = body.get("usage") if isinstance(body.get("usage"), dict) else {}
     if message.get("refusal"):
-        problem = f"the model refused: {_shorten(str(message['refusal']))}"
+        problem = f"the model refused: {_shorten(redact(str(message['refusal'])))}"
     elif finish == "length":
         problem = "the answer was cut at the limit of its length"
     elif finish == "content_filter":
@@ -103,12 +112,13 @@ def read_body(text: str, prompt: str) -> Body:
         problem = "the answer is empty"
     else:
         problem = ""
+    written = usage.get("completion_tokens")
     return Body(
         content,
         finish,
         problem,
         _count(usage.get("prompt_tokens"), prompt),
-        _count(usage.get("completion_tokens"), content),
+        None if problem and not _is_count(written) else _count(written, content),
     )
 
 
@@ -121,7 +131,11 @@ def _text(content: object) -> str:
 
 
 def _count(counted: object, text: str) -> int:
-    return counted if isinstance(counted, int) and counted >= 0 else estimate_tokens(text)
+    return counted if _is_count(counted) else estimate_tokens(text)
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _shorten(text: str, length: int = 200) -> str:

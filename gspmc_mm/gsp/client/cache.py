@@ -10,7 +10,8 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from typing import Any
 from gspmc_mm.gsp.client.errors import CacheError
 
 FORMAT_VERSION = 1
+# Seconds to wait for another process that writes.
+_PATIENCE = 30
 
 
 @dataclass(frozen=True)
@@ -65,19 +68,15 @@ class CallCache:
     """Recorded calls in one SQLite file. Use it as a context manager, in one thread.
 
     Raises:
-        CacheError: the file is no cache of this version, damaged, or cannot be written.
+        CacheError: also by every method: the file is no cache of this version, damaged, or cannot be written.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self._connection = sqlite3.connect(self.path, timeout=30, isolation_level=None)
+        with self._explained():
+            self._connection = sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level=None)
             self._prepare()
-        except sqlite3.Error as error:
-            raise CacheError(
-                f"{self.path}: cannot be used as a file of recorded calls ({error}); move it away or name another one"
-            ) from None
 
     def _prepare(self) -> None:
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
@@ -105,44 +104,61 @@ class CallCache:
         self._connection.close()
 
     def __len__(self) -> int:
-        return int(self._connection.execute("SELECT count(*) FROM calls").fetchone()[0])
+        return int(self._rows("SELECT count(*) FROM calls")[0][0])
 
     def get(self, key: str) -> Recorded | None:
         """The call with this hash, if it was made before."""
-        row = self._connection.execute(f"SELECT {', '.join(_COLUMNS)} FROM calls WHERE key = ?", (key,)).fetchone()
-        if row is None:
+        rows = self._rows(f"SELECT {', '.join(_COLUMNS)} FROM calls WHERE key = ?", key)
+        if not rows:
             return None
-        values = dict(zip(_COLUMNS, row, strict=True))
+        values = dict(zip(_COLUMNS, rows[0], strict=True))
         return Recorded(**{**values, "transport": bool(values["transport"])})
 
     def put(self, key: str, call: Recorded) -> None:
         """Record a call; it is on disk when this returns."""
         marks = ", ".join("?" for _ in range(len(_COLUMNS) + 1))
-        self._connection.execute(
-            f"INSERT OR REPLACE INTO calls (key, {', '.join(_COLUMNS)}) VALUES ({marks})",
-            (key, *asdict(call).values()),
+        self._rows(
+            f"INSERT OR REPLACE INTO calls (key, {', '.join(_COLUMNS)}) VALUES ({marks})", key, *asdict(call).values()
         )
 
     def forget(self, keys: Iterable[str]) -> None:
         """Drop calls, so that they are made again."""
-        self._connection.executemany("DELETE FROM calls WHERE key = ?", [(key,) for key in keys])
+        with self._explained():
+            self._connection.executemany("DELETE FROM calls WHERE key = ?", [(key,) for key in keys])
 
     def rung(self, endpoint: str) -> str | None:
         """How JSON is asked for at an endpoint, if that was found out before."""
-        row = self._connection.execute("SELECT rung FROM endpoints WHERE endpoint = ?", (endpoint,)).fetchone()
-        return row and str(row[0])
+        rows = self._rows("SELECT rung FROM endpoints WHERE endpoint = ?", endpoint)
+        return str(rows[0][0]) if rows else None
 
     def remember_rung(self, endpoint: str, rung: str) -> None:
         """Keep how JSON is asked for at an endpoint."""
-        self._connection.execute("INSERT OR REPLACE INTO endpoints VALUES (?, ?)", (endpoint, rung))
+        self._rows("INSERT OR REPLACE INTO endpoints VALUES (?, ?)", endpoint, rung)
 
     def tokens(self, encoder: str, text: str) -> int | None:
         """Length of a text for a text encoder, if it was counted before: loading an encoder takes seconds."""
-        row = self._connection.execute(
-            "SELECT tokens FROM lengths WHERE encoder = ? AND text = ?", (encoder, text)
-        ).fetchone()
-        return row and int(row[0])
+        rows = self._rows("SELECT tokens FROM lengths WHERE encoder = ? AND text = ?", encoder, text)
+        return int(rows[0][0]) if rows else None
 
     def remember_tokens(self, encoder: str, text: str, tokens: int) -> None:
         """Keep the length of a text."""
-        self._connection.execute("INSERT OR REPLACE INTO lengths VALUES (?, ?, ?)", (encoder, text, tokens))
+        self._rows("INSERT OR REPLACE INTO lengths VALUES (?, ?, ?)", encoder, text, tokens)
+
+    def _rows(self, sql: str, *values: object) -> list[tuple]:
+        with self._explained():
+            return self._connection.execute(sql, values).fetchall()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Errors of SQLite with the file that they are about."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise CacheError(
+                f"{self.path}: the recorded calls cannot be read or written ({error}); does another process use the "
+                "file, and is there space on the disk? What was recorded before is kept, run the same command again"
+            ) from None
+        except sqlite3.Error as error:
+            raise CacheError(
+                f"{self.path}: cannot be used as a file of recorded calls ({error}); move it away or name another one"
+            ) from None

@@ -6,10 +6,13 @@ import asyncio
 import datetime
 import json
 import time
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
-from gspmc_mm.gsp.client.answers import USUAL_ANSWER_TOKENS, Answer, Question, read_body
+from gspmc_mm.extras import how_to_install
+from gspmc_mm.gsp.client.answers import USUAL_ANSWER_TOKENS, Answer, Body, Question, read_body
 from gspmc_mm.gsp.client.cache import CallCache, Recorded, call_key
 from gspmc_mm.gsp.client.config import LADDER, LLMConfig, Rung
 from gspmc_mm.gsp.client.errors import AskError, LLMError
@@ -47,6 +50,19 @@ class _FormatRefusedError(Exception):
 
 class _NotAnsweredError(Exception):
     """No answer after all repetitions of the client."""
+
+
+@dataclass
+class _Wire:
+    """Requests of one call with its repetitions: sent, answered by an error status, answered with a whole body."""
+
+    sent: int = 0
+    refused: int = 0
+    answered: int = 0
+
+
+# The hooks of the HTTP client see requests of all calls; each runs in the context of its own.
+_WIRE: ContextVar[_Wire] = ContextVar("_WIRE")
 
 
 class LLMClient:
@@ -217,7 +233,7 @@ class LLMClient:
             break
         else:
             return self._not_answered(key, question, attempt, request, rungs[0], refused, start)
-        body = read_body(self.config.redact(text), request)
+        body = read_body(text, request, self.config.redact)
         call = Recorded(
             sign=question.sign,
             step=question.step,
@@ -229,7 +245,7 @@ class LLMClient:
             transport=False,
             rung=rung,
             prompt_tokens=body.prompt_tokens,
-            completion_tokens=body.completion_tokens,
+            completion_tokens=self._written(body),
             seconds=round(time.monotonic() - start, 3),
             created=_now(),
         )
@@ -238,9 +254,16 @@ class LLMClient:
         self._account(call.prompt_tokens, call.completion_tokens)
         return call
 
+    def _written(self, body: Body) -> int:
+        """Tokens of an answer: where nobody has counted them, the most that there can be."""
+        return self._longest_answer if body.completion_tokens is None else body.completion_tokens
+
     def _account(self, prompt_tokens: int, completion_tokens: int) -> None:
+        self.budget.spent.answers += 1
+        self._charge(prompt_tokens, completion_tokens)
+
+    def _charge(self, prompt_tokens: int, completion_tokens: int) -> None:
         spent = self.budget.spent
-        spent.answers += 1
         spent.prompt_tokens += prompt_tokens
         spent.completion_tokens += completion_tokens
         spent.cost += self.budget.cost(prompt_tokens, completion_tokens)
@@ -304,7 +327,7 @@ class LLMClient:
                     break  # busy: nothing is known yet, and the questions will show
                 self._remember(rung)
                 body = read_body(text, json.dumps(messages))
-                self._account(body.prompt_tokens, body.completion_tokens)
+                self._account(body.prompt_tokens, self._written(body))
                 break
             else:
                 raise LLMError(f"model {self.config.model!r} at {self.config.base_url} refuses the request: {refused}")
@@ -331,12 +354,15 @@ class LLMClient:
         prompt_tokens = estimate_tokens(json.dumps([messages, wanted], ensure_ascii=False))
         async with self.budget.admit(prompt_tokens, self._longest_answer, self.config.max_retries) as retries:
             client = self._openai.with_options(max_retries=retries)
+            wire = _Wire()
+            _WIRE.set(wire)
             try:
                 reply = await client.chat.completions.with_raw_response.create(
                     model=self.config.model,
                     messages=messages,  # type: ignore[arg-type]
                     extra_body=body,
                 )
+                wire.answered = 1
                 return str(reply.text)
             except openai.APIStatusError as error:
                 raise await self._meaning(error) from None
@@ -349,6 +375,10 @@ class LLMClient:
                         f"{self.config.base_url} cannot be reached ({reason}); does the server run at this address?"
                     ) from None
                 raise _NotAnsweredError(f"connection failed ({reason})") from None
+            finally:
+                # a server may have written, and bill, what never came back; an error status is not billed
+                lost = wire.sent - wire.refused - wire.answered
+                self._charge(lost * prompt_tokens, lost * self._longest_answer)
 
     @property
     def _longest_answer(self) -> int:
@@ -377,7 +407,7 @@ class LLMClient:
             return []
         try:
             page = await self._openai.with_options(max_retries=0).models.list()
-            return sorted(str(model.id) for model in page.data)[:30]
+            return sorted(self.config.redact(str(model.id)) for model in page.data)[:30]
         except (openai.OpenAIError, ValueError, TypeError, AttributeError):
             return []  # many servers have no such list, and we are explaining an error already
 
@@ -388,9 +418,10 @@ class LLMClient:
             api_key=self.config.api_key.get_secret_value() or "none",
             default_headers={name: value.get_secret_value() for name, value in self.config.headers.items()},
             timeout=self.config.timeout,
-            # the hook sees every request on the wire, the client's own repetitions too
+            # the hooks see every request on the wire, the client's own repetitions too
             http_client=openai.DefaultAsyncHttpxClient(
-                timeout=self.config.timeout, event_hooks={"request": [self._before_request]}
+                timeout=self.config.timeout,
+                event_hooks={"request": [self._before_request], "response": [self._on_response]},
             ),
         )
 
@@ -398,6 +429,11 @@ class LLMClient:
         await self._requests.acquire()
         await self._tokens.acquire(-(-len(request.content) // 3) + self._longest_answer)
         self.budget.spent.calls += 1
+        _WIRE.get().sent += request.method == "POST"  # the list of models is a GET, and free
+
+    async def _on_response(self, response: Any) -> None:
+        """The status is there, the body may still be cut."""
+        _WIRE.get().refused += response.request.method == "POST" and response.status_code >= 300
 
 
 def _import_openai() -> Any:
@@ -405,7 +441,7 @@ def _import_openai() -> Any:
         import openai
     except ImportError as error:
         raise ImportError(
-            "asking a language model needs the package openai: pip install 'gspmc_mm[gsp]' (without it, "
+            f"asking a language model needs the package openai: {how_to_install('gsp')} (without it, "
             "'--llm extractive' takes the texts from the dictionary by rules)"
         ) from error
     return openai

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +28,10 @@ _RESERVED = frozenset(
     {"messages", "model", "stream", "n", "tools", "tool_choice", "functions", "function_call", "response_format"}
 )
 
+# Shorter ones are words and numbers that texts are full of: to black them out would spoil answers and hide nothing.
+_LEAST_SECRET = 8
+_SECRET_HEADER = re.compile("auth|key|token|secret|cookie", re.IGNORECASE)
+
 Rung = Literal["json_schema", "json_object", "prompt"]
 LADDER: tuple[Rung, ...] = ("json_schema", "json_object", "prompt")
 
@@ -37,7 +43,7 @@ class LLMConfig(BaseModel):
         base_url: address of the API, up to and with `/v1`.
         model: name of the model at that address.
         api_key: secret; empty for servers that want none.
-        headers: further headers of every request, secret too.
+        headers: further headers of every request; secret, like the key, if the name speaks of a key (`secrets`).
         parameters: fields of every request, as the server wants them: temperature, max_tokens, top_p, seed, ...
         structured: how JSON is asked for; `auto` tries json_schema, json_object, then the prompt alone.
         system_role: role of the instructions; `user` puts them in front of the question, for models without one.
@@ -67,12 +73,8 @@ class LLMConfig(BaseModel):
     @field_validator("base_url")
     @classmethod
     def _plain_address(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("expected an address such as http://127.0.0.1:8080/v1")
-        if parts.username or parts.password or parts.query:
-            # the address is written into caches and reports
-            raise ValueError("expected an address without user, password and query: secrets go to api_key or headers")
+        if problem := address_problem(url):
+            raise ValueError(f"{problem}: secrets go to api_key or headers")
         return url.rstrip("/")
 
     @field_validator("parameters")
@@ -96,15 +98,37 @@ class LLMConfig(BaseModel):
         return None
 
     def secrets(self) -> tuple[str, ...]:
-        """Everything that must not be written anywhere."""
-        values = [self.api_key, *self.headers.values()]
-        return tuple(sorted({v.get_secret_value() for v in values} - {""}, key=len, reverse=True))
+        """What must not be written anywhere, the longest first.
+
+        The key, and the values of headers whose names contain auth, key, token, secret or cookie, whole and what
+        follows their scheme ('Bearer ...'): each if it has at least 8 characters, and as JSON would write it too.
+        """
+        found = [self.api_key.get_secret_value()]
+        for name, header in self.headers.items():
+            if _SECRET_HEADER.search(name):
+                value = header.get_secret_value()
+                found += [value, *re.split(r"[\s;=]+", value)[1:]]
+        long = {value for value in found if len(value) >= _LEAST_SECRET}
+        return tuple(sorted(long | {json.dumps(value)[1:-1] for value in long}, key=len, reverse=True))
 
     def redact(self, text: str) -> str:
         """A text without the secrets, whoever put them there."""
         for secret in self.secrets():
             text = text.replace(secret, "[key]")
         return text
+
+
+def address_problem(url: str) -> str | None:
+    """Why an address cannot be written into caches, manifests and reports; None: it can. Never repeats the address."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "expected an address such as http://127.0.0.1:8080/v1"
+    if parts.username or parts.password or parts.query:
+        return "expected an address without user, password and query"
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return "expected an address such as http://127.0.0.1:8080/v1"
+    return None
 
 
 def load_llm_config(source: str | os.PathLike[str], environ: Mapping[str, str] | None = None) -> LLMConfig:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -68,8 +69,9 @@ class Spending:
         calls: requests sent, repetitions by the client and the first trial included.
         answers: of them, those that came back with an answer.
         recorded: questions answered from the cache.
-        prompt_tokens, completion_tokens: as counted by the server, else estimated.
-        cost: in the currency of the price; 0 where no price is known.
+        prompt_tokens, completion_tokens: as counted by the server, else estimated; of requests that brought no answer,
+            which may be billed all the same, what they may have taken.
+        cost: of these tokens, in the currency of the price; 0 where no price is known.
     """
 
     calls: int = 0
@@ -83,8 +85,8 @@ class Spending:
 class Budget:
     """Keeps a run within `max_calls` requests and `max_cost`, strictly: what is in flight is counted before.
 
-    A call is let in only if it, its answer at full length and its repetitions still fit. Where they do not because of
-    calls in flight, it waits for those; where they do not at all, `LimitReachedError` is raised.
+    A call is let in with as many repetitions as still fit, each with its answer at full length. Where money lacks for
+    some because of calls in flight, it waits for those; where not even one request fits, `LimitReachedError` is raised.
     """
 
     def __init__(self, max_calls: int | None = None, max_cost: float | None = None, price: Price | None = None) -> None:
@@ -109,22 +111,33 @@ class Budget:
         """
         cost = self.cost(prompt_tokens, completion_tokens)
         async with self._changed:
-            while (problem := self._problem(cost)) is not None:
+            # the last in flight takes what is left, even if that is not enough for all its repetitions
+            while (problem := self._problem(cost)) is not None or (
+                self._reserved_calls and self._affordable(cost) <= retries
+            ):
                 if self._reserved_calls == 0:
                     raise LimitReachedError(problem)
                 await self._changed.wait()
             allowed = retries
             if self.max_calls is not None:
-                allowed = min(retries, self.max_calls - self.spent.calls - self._reserved_calls - 1)
+                allowed = min(allowed, self.max_calls - self.spent.calls - self._reserved_calls - 1)
+            allowed = int(min(allowed, max(self._affordable(cost) - 1, 0)))
+            reserved = (1 + allowed) * cost
             self._reserved_calls += 1 + allowed
-            self._reserved_cost += cost
+            self._reserved_cost += reserved
         try:
             yield allowed
         finally:
             async with self._changed:
                 self._reserved_calls -= 1 + allowed
-                self._reserved_cost -= cost
+                self._reserved_cost -= reserved
                 self._changed.notify_all()
+
+    def _affordable(self, cost: float) -> float:
+        """How many requests of this cost still fit beside what is in flight."""
+        if self.max_cost is None or not cost:
+            return math.inf
+        return (self.max_cost - self.spent.cost - self._reserved_cost) // cost
 
     def _problem(self, cost: float) -> str | None:
         """Why another call cannot be let in now."""

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from gspmc_mm.gsp.knowledge.building import BuildReport, build_knowledge_base
 from gspmc_mm.gsp.knowledge.entries import Entry, Kind, KnowledgeBaseError
-from gspmc_mm.gsp.knowledge.entry_table import EntryTable, NameMatch
-from gspmc_mm.gsp.knowledge.manifest import ENTRIES, VECTORS, WORDS, Manifest, read_manifest
+from gspmc_mm.gsp.knowledge.entry_table import CodedColumn, EntryTable, NameMatch
+from gspmc_mm.gsp.knowledge.manifest import ENTRIES, VECTORS, WORDS, Manifest, find_damage, read_manifest
 from gspmc_mm.gsp.knowledge.vector_index import VectorIndex
 from gspmc_mm.gsp.knowledge.word_index import WordIndex
 
@@ -36,18 +36,16 @@ class KnowledgeBase:
 
         Raises:
             FileNotFoundError: there is no finished knowledge base.
-            KnowledgeBaseError: it is of another version, or a file of it is missing.
+            KnowledgeBaseError: it is of another version, or a file of it is missing or cut.
         """
         path = Path(path)
         manifest = read_manifest(path)
-        file = path / manifest.data / ENTRIES
-        if not file.is_file():
-            # a build may have replaced the data folder between the two reads
+        if find_damage(path, manifest) is not None:
+            # a build may have replaced the data folder between the two looks
             manifest = read_manifest(path)
-            file = path / manifest.data / ENTRIES
-        if not file.is_file():
-            raise KnowledgeBaseError(f"{file} is missing, the knowledge base is not whole; build it again")
-        return cls(path, manifest, EntryTable(file))
+        if (damage := find_damage(path, manifest)) is not None:
+            raise KnowledgeBaseError(f"{damage}, the knowledge base is not whole; build it again")
+        return cls(path, manifest, EntryTable(path / manifest.data / ENTRIES))
 
     def __repr__(self) -> str:
         return f"KnowledgeBase({str(self.path)!r}, {len(self)} entries, embedder={self.manifest.embedder!r})"
@@ -93,10 +91,9 @@ class KnowledgeBase:
         return [match.entry for match in self.named(headword, language=language, kind=kind)]
 
     @cached_property
-    def attributes(self) -> tuple[tuple[str, ...], tuple[Kind, ...]]:
+    def attributes(self) -> tuple[CodedColumn, CodedColumn]:
         """Language and kind of every entry, by number."""
-        rows = list(self._table.attributes())
-        return tuple(row[1] for row in rows), tuple(row[2] for row in rows)
+        return self._table.attributes()
 
     @cached_property
     def words(self) -> WordIndex:

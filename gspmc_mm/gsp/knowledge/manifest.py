@@ -58,7 +58,8 @@ class SourceRecord(BaseModel):
 class Manifest(BaseModel):
     """The content of `manifest.json`.
 
-    `embedder` is what was asked for, `embedder_id` what that was (weights, host).
+    `embedder` is what was asked for, `embedder_id` what that was (weights, host). `files` are the bytes of every file
+    in the data folder; manifests from before it was kept have none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -80,6 +81,32 @@ class Manifest(BaseModel):
     created: str
     command: str
     versions: Mapping[str, str]
+    files: Mapping[str, int] = Field(default_factory=dict)
+
+
+def file_sizes(data: Path) -> dict[str, int]:
+    """Bytes of every file of a data folder, by its path there."""
+    files = sorted(path for path in data.rglob("*") if path.is_file())
+    return {path.relative_to(data).as_posix(): path.stat().st_size for path in files}
+
+
+def find_damage(folder: Path, manifest: Manifest) -> str | None:
+    """What is missing from the data of a knowledge base, or has another size than it was written with; None: nothing.
+
+    Sizes are compared and not content: a gigabyte takes no time to look at. What has the right size and cannot be read
+    is found by the reader of the file.
+    """
+    data = folder / manifest.data
+    if not manifest.files:
+        expected = [ENTRIES, WORDS, *([VECTORS] if manifest.vectors else ())]
+        return next((f"{data / name} is missing" for name in expected if not (data / name).exists()), None)
+    for name, size in manifest.files.items():
+        path = data / name
+        if not path.is_file():
+            return f"{path} is missing"
+        if path.stat().st_size != size:
+            return f"{path} has {path.stat().st_size} bytes, it was written with {size}"
+    return None
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import string
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -27,6 +27,8 @@ _TURKISH = re.compile(r"[ğışİĞŞ]|\b(?:ve|bir|ile|sağ|sol|eller?|parmak|do
 # Full-width letters and digits, as Chinese books print them; marks and circled numbers stay.
 _FULL_WIDTH = {0xFEE0 + ord(c): c for c in string.ascii_letters + string.digits}
 _GUESSED_FROM = 20_000
+# A language with, if need be, its script and its region (BCP 47).
+_LANGUAGE = re.compile("[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?")
 
 
 @dataclass
@@ -60,7 +62,7 @@ class Draft:
 
 @dataclass
 class Skipped:
-    """Lines or rows that belong to no entry: how many, and the first of them."""
+    """Lines or rows that belong to no entry: how many, and the first of them; sheets without entries are all named."""
 
     count: int = 0
     first: str = ""
@@ -70,6 +72,10 @@ class Skipped:
         self.count += 1
         if not self.first:
             self.first = f"{where}: {text[:80]!r}"
+
+    def name_sheet(self, sheet: str) -> None:
+        """Name a sheet of a workbook that holds no entries."""
+        self.first = "; ".join(filter(None, (self.first, f"sheet {sheet!r} has no columns of entries")))
 
 
 def parse_lines(lines: Iterable[Line], profile: Profile, skipped: Skipped) -> Iterator[Draft]:
@@ -126,20 +132,29 @@ def parse_rows(rows: Iterable[Row], profile: Profile, path: Path, skipped: Skipp
     """The entries of a table, one per row; a row without headword or text is counted as skipped.
 
     Raises:
-        KnowledgeBaseError: the column headword or text is missing, or a value is none of its kind.
+        KnowledgeBaseError: no row has the columns headword and text, a column occurs twice, or a value is none of its
+            kind.
     """
-    fields: dict[str, str] | None = None
+    columns: tuple[str, ...] | None = None
+    missing, first_missing, has_entries = "", "", False
     for row in rows:
-        if fields is None or path.suffix.lower() == ".jsonl":
-            fields = _fields(row, profile, path)
+        # objects of a jsonl file have keys of their own, and every sheet of a workbook has columns of its own
+        if columns != (*row.values, row.sheet):
+            columns, fields = (*row.values, row.sheet), _fields(row, profile, path)
+            missing = _missing(row, fields, profile)
+            first_missing = first_missing or missing
+            if missing and row.sheet:
+                skipped.name_sheet(row.sheet)
+        has_entries = has_entries or not missing
         values = {name: row.values[column] for name, column in fields.items() if row.values.get(column)}
         headword, names = values.get("headword", ""), ()
         if profile.split_headwords:
             headword, names = split_headword(headword)
         if not headword or not values.get("text"):
-            skipped.add(f"row {row.number}", values.get("headword") or values.get("text") or "an empty row")
+            place = f"sheet {row.sheet!r}, row {row.number}" if row.sheet else f"row {row.number}"
+            skipped.add(place, values.get("headword") or values.get("text") or missing or "an empty row")
             continue
-        where = f"{path}, line {row.number}"
+        where = f"{path}, sheet {row.sheet!r}, row {row.number}" if row.sheet else f"{path}, line {row.number}"
         yield Draft(
             headword=headword,
             aliases=names + split_aliases(values.get("aliases", "")),
@@ -147,11 +162,15 @@ def parse_rows(rows: Iterable[Row], profile: Profile, path: Path, skipped: Skipp
             variants=split_variants(values["text"], profile.variant_pattern),
             page=_page(values.get("page", ""), where),
             line=row.number,
-            language=values.get("language", ""),
+            language=_language(values.get("language", ""), f"{where}, column language"),
             kind=_kind(values.get("kind", ""), where),
             licence=values.get("licence", ""),
             id=values.get("id", ""),
             origin=values.get("source", ""),
+        )
+    if first_missing and not has_entries:
+        raise KnowledgeBaseError(
+            f"{path}: {first_missing}. Rename the columns, or give a profile whose `columns` name them"
         )
 
 
@@ -197,12 +216,20 @@ class EntryMaker:
         name: of the source; ids begin with it.
         profile: of the source.
         language: for drafts that say none.
+
+    Raises:
+        KnowledgeBaseError: `language` is no language code.
     """
 
     name: str
     profile: Profile
     language: str
     _count: Counter = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.language = _language(
+            self.language, f"{self.name}: --language or language of the profile {self.profile.name}"
+        )
 
     def make(self, draft: Draft) -> Entry:
         """The entry of a draft, with an id that stays while source and headword do."""
@@ -312,16 +339,25 @@ def _fields(row: Row, profile: Profile, path: Path) -> dict[str, str]:
     for column in fields.values():
         if f"{column}{SECOND}" in row.values:
             raise KnowledgeBaseError(f"{path}: the column {column!r} occurs twice; rename or remove one")
-    missing = [name for name in ("headword", "text") if name not in fields]
-    if missing:
-        expected = " and ".join(
-            f"{name} ({', '.join(profile.columns.get(name, (name,))[:3])}, ...)" for name in missing
-        )
-        raise KnowledgeBaseError(
-            f"{path}: the columns are {', '.join(row.values) or 'none'}; there is none for {expected}. "
-            "Rename the columns, or give a profile whose `columns` name them"
-        )
     return fields
+
+
+def _missing(row: Row, fields: Mapping[str, str], profile: Profile) -> str:
+    """What a row lacks that an entry needs; '' if nothing."""
+    names = [name for name in ("headword", "text") if name not in fields]
+    expected = " and ".join(f"{name} ({', '.join(profile.columns.get(name, (name,))[:3])}, ...)" for name in names)
+    return f"the columns are {', '.join(row.values) or 'none'}; there is none for {expected}" if names else ""
+
+
+def _language(value: str, where: str) -> str:
+    """A language code in its usual case ('EN' is 'en', 'zh_tw' is 'zh-TW'); '' for nothing."""
+    if not value:
+        return ""
+    code = value.strip().replace("_", "-")
+    if not _LANGUAGE.fullmatch(code):
+        raise KnowledgeBaseError(f"{where}: found {value!r}, expected a language code such as zh, tr, en or zh-TW")
+    base, *others = code.split("-")
+    return "-".join((base.lower(), *(other.upper() if len(other) == 2 else other.title() for other in others)))
 
 
 def _page(value: str, where: str) -> int | None:

@@ -7,11 +7,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gspmc_mm.extras import how_to_install
 from gspmc_mm.gsp.knowledge.entries import KnowledgeBaseError
 
-# A page with fewer characters than this and a picture over this share of it is taken as scanned.
+# A page with fewer characters than this and pictures over this share of it is taken as scanned, and so is one with so
+# few lines and pictures over most of it: a scan with a running foot or a stamp of the library.
 _FEW_CHARACTERS = 16
 _PICTURE_SHARE = 0.3
+_FEW_LINES = 3
+_MOST_OF_PAGE = 0.7
 # The gap between two columns lies in the middle part of the page and is at least so wide (share of the page).
 _MIDDLE = (0.3, 0.7)
 _GAP_SHARE = 0.012
@@ -38,7 +42,7 @@ class Fragment:
 
 @dataclass(frozen=True)
 class Page:
-    """A page: number from 1, its lines in reading order, and whether it is a picture without text."""
+    """A page: number from 1, its lines in reading order, and whether it is a picture with next to no text."""
 
     number: int
     lines: tuple[str, ...]
@@ -50,12 +54,12 @@ def read_pages(path: Path) -> Iterator[Page]:
 
     Raises:
         ImportError: pypdfium2 is not installed.
-        KnowledgeBaseError: the file cannot be opened (broken, or with a password).
+        KnowledgeBaseError: the file cannot be opened (broken, or with a password), or a page of it not be read.
     """
     try:
         import pypdfium2
     except ImportError as error:
-        raise ImportError(f"{path}: reading pdf needs pypdfium2: pip install 'gspmc_mm[gsp]'") from error
+        raise ImportError(f"{path}: reading pdf needs pypdfium2: {how_to_install('gsp')}") from error
     try:
         document = pypdfium2.PdfDocument(path)
     except pypdfium2.PdfiumError as error:
@@ -63,19 +67,36 @@ def read_pages(path: Path) -> Iterator[Page]:
             f"{path}: cannot be opened as PDF ({error}); is it whole, and without password?"
         ) from None
     try:
-        for index in range(len(document)):
-            page = document[index]
-            text_page = page.get_textpage()
+        for number in range(1, len(document) + 1):
             try:
-                fragments = _fragments(text_page)
-                lines = tuple(order_lines(fragments, page.get_width()))
-                few = sum(len(line.replace(" ", "")) for line in lines) < _FEW_CHARACTERS
-                yield Page(index + 1, lines, few and _picture_share(page) >= _PICTURE_SHARE)
-            finally:
-                text_page.close()
-                page.close()
+                page = _read_page(document, number)
+            except pypdfium2.PdfiumError as error:
+                raise KnowledgeBaseError(
+                    f"{path}, page {number}: cannot be read ({error}); is the file whole? Save it again with another "
+                    "program, or without this page"
+                ) from None
+            yield page
     finally:
         document.close()
+
+
+def _read_page(document, number: int) -> Page:
+    page = document[number - 1]
+    try:
+        text_page = page.get_textpage()
+        try:
+            lines = tuple(order_lines(_fragments(text_page), page.get_width()))
+        finally:
+            text_page.close()
+        return Page(number, lines, _is_scanned(lines, _picture_share(page)))
+    finally:
+        page.close()
+
+
+def _is_scanned(lines: Sequence[str], picture_share: float) -> bool:
+    few_characters = sum(len(line.replace(" ", "")) for line in lines) < _FEW_CHARACTERS
+    few_lines = sum(map(bool, lines)) <= _FEW_LINES
+    return (few_characters and picture_share >= _PICTURE_SHARE) or (few_lines and picture_share >= _MOST_OF_PAGE)
 
 
 def order_lines(fragments: Sequence[Fragment], width: float) -> list[str]:

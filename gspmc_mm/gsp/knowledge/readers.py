@@ -7,15 +7,23 @@ import csv
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gspmc_mm.extras import how_to_install
 from gspmc_mm.gsp.knowledge.entries import KnowledgeBaseError
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".xlsx", ".jsonl")
 TEXT_SUFFIXES = (".txt", ".md", ".docx", ".pdf")
 SUFFIXES = (*TABLE_SUFFIXES, *TEXT_SUFFIXES)
+
+# In GB 18030 an accented letter of Western Windows and the letter behind it are a Chinese character in the middle of a
+# word; in Chinese text few characters stand beside a Latin letter.
+_CHINESE_ENCODINGS = ("gb18030", "gbk")
+_MOST_IN_WORDS = 0.5
+_HAN = re.compile("[㐀-鿿]")
+_HAN_IN_WORD = re.compile("(?<=[A-Za-z])[㐀-鿿]|[㐀-鿿](?=[A-Za-z])")
 
 # Stands at the name of a column that occurs a second time.
 SECOND = " (again)"
@@ -44,10 +52,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table: values by column name, and its number in the file."""
+    """A row of a table: values by column name, its number, and the sheet of a workbook that it is in."""
 
     values: Mapping[str, str]
     number: int
+    sheet: str = ""
 
 
 @dataclass
@@ -106,7 +115,9 @@ def read_lines(path: Path, encodings: Sequence[str], notes: ReadingNotes) -> Ite
         number = 0
         for page in read_pages(path):
             if page.scanned:
+                # what little text it has, such as a running foot, belongs to no entry
                 notes.scanned_pages.append(page.number)
+                continue
             for text in page.lines:
                 number += 1
                 yield Line(clean(text), number, page.number)
@@ -117,7 +128,7 @@ def read_lines(path: Path, encodings: Sequence[str], notes: ReadingNotes) -> Ite
 
 
 def read_rows(path: Path, encodings: Sequence[str]) -> Iterator[Row]:
-    """The rows of a csv, tsv, xlsx or jsonl file; column names are the keys.
+    """The rows of a csv, tsv, xlsx (all its sheets) or jsonl file; column names are the keys.
 
     Raises:
         KnowledgeBaseError: the file cannot be decoded, is broken, or has no column names.
@@ -127,7 +138,7 @@ def read_rows(path: Path, encodings: Sequence[str]) -> Iterator[Row]:
     if suffix == ".jsonl":
         yield from _json_rows(path, encodings)
     elif suffix == ".xlsx":
-        yield from _named(path, _sheet_rows(path))
+        yield from _sheet_rows(path)
     else:
         yield from _named(path, _separated_rows(path, encodings, "\t" if suffix == ".tsv" else ""))
 
@@ -142,6 +153,8 @@ def column_names(path: Path, encodings: Sequence[str]) -> frozenset[str]:
 def find_encoding(path: Path, encodings: Sequence[str]) -> str:
     """The first of the encodings that the whole file can be decoded with; UTF-16 is known by its first bytes.
 
+    A Chinese encoding has to give Chinese text: it decodes most texts of Western Windows too.
+
     Raises:
         KnowledgeBaseError: none of them; names the place.
     """
@@ -152,16 +165,23 @@ def find_encoding(path: Path, encodings: Sequence[str]) -> str:
     failures = []
     for encoding in encodings:
         decoder = codecs.getincrementaldecoder(encoding)()
-        done = 0
+        is_chinese = codecs.lookup(encoding).name in _CHINESE_ENCODINGS
+        done = han = in_words = 0
         try:
             with path.open("rb") as file:
                 while block := file.read(_BLOCK):
-                    decoder.decode(block)
+                    text = decoder.decode(block)
                     done += len(block)
+                    if is_chinese:
+                        han += len(_HAN.findall(text))
+                        in_words += len(_HAN_IN_WORD.findall(text))
                 decoder.decode(b"", final=True)
-            return encoding
         except UnicodeDecodeError as error:
             failures.append(f"{encoding} fails near byte {done + error.start}")
+            continue
+        if in_words <= _MOST_IN_WORDS * han:
+            return encoding
+        failures.append(f"{encoding} gives no Chinese text: {in_words} of {han} characters stand inside of Latin words")
     raise KnowledgeBaseError(
         f"{path}: cannot be decoded ({'; '.join(failures)}); save it as UTF-8, or name its encoding in the profile"
     )
@@ -180,7 +200,7 @@ def _docx_lines(path: Path) -> Iterator[Line]:
         import docx
         from docx.table import Table
     except ImportError as error:
-        raise ImportError(f"{path}: reading docx needs python-docx: pip install 'gspmc_mm[gsp]'") from error
+        raise ImportError(f"{path}: reading docx needs python-docx: {how_to_install('gsp')}") from error
     try:
         document = docx.Document(str(path))
     except Exception as error:  # python-docx raises KeyError, BadZipFile, its own and more
@@ -238,24 +258,25 @@ def _separated_rows(path: Path, encodings: Sequence[str], delimiter: str) -> Ite
             raise KnowledgeBaseError(f"{path}, line {reader.line_num}: {error}; check the quotes around it") from None
 
 
-def _sheet_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+def _sheet_rows(path: Path) -> Iterator[Row]:
     try:
         import openpyxl
     except ImportError as error:
-        raise ImportError(f"{path}: reading xlsx needs openpyxl: pip install 'gspmc_mm[gsp]'") from error
+        raise ImportError(f"{path}: reading xlsx needs openpyxl: {how_to_install('gsp')}") from error
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
     except Exception as error:  # openpyxl raises BadZipFile, KeyError, its own and more
         raise KnowledgeBaseError(f"{path}: cannot be read as xlsx ({error}); save it as .xlsx again") from None
     try:
-        for number, values in enumerate(book.worksheets[0].iter_rows(values_only=True), start=1):
-            yield number, [_cell(value) for value in values]
+        for sheet in book.worksheets:
+            cells = ([_cell(value) for value in values] for values in sheet.iter_rows(values_only=True))
+            yield from _named(path, enumerate(cells, start=1), sheet.title)
     finally:
         book.close()
 
 
-def _named(path: Path, rows: Iterator[tuple[int, list[str]]]) -> Iterator[Row]:
-    """Rows as values by the names of the first row; empty rows are left out."""
+def _named(path: Path, rows: Iterable[tuple[int, list[str]]], sheet: str = "") -> Iterator[Row]:
+    """Rows as values by the names of the first row; empty rows are left out, and columns of a sheet without a name."""
     names: list[str] = []
     for number, values in rows:
         if not any(value.strip() for value in values):
@@ -263,12 +284,12 @@ def _named(path: Path, rows: Iterator[tuple[int, list[str]]]) -> Iterator[Row]:
         if not names:
             names = _distinct([value.strip().removeprefix("\ufeff") for value in values])
             continue
-        if len(values) > len(names) and any(value.strip() for value in values[len(names) :]):
+        if not sheet and any(value.strip() for value in values[len(names) :]):
             raise KnowledgeBaseError(
                 f"{path}, line {number}: found {len(values)} values, expected {len(names)} ({', '.join(names)}); "
                 "a text that holds the separator has to stand in quotes"
             )
-        yield Row({name: _cell(value) for name, value in zip(names, values, strict=False) if name}, number)
+        yield Row({name: _cell(value) for name, value in zip(names, values, strict=False) if name}, number, sheet)
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

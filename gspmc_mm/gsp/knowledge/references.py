@@ -16,8 +16,8 @@ from typing import Literal
 import yaml
 
 from gspmc_mm.gsp.knowledge.base import KnowledgeBase
-from gspmc_mm.gsp.knowledge.entries import Entry, Kind, fold_case
-from gspmc_mm.gsp.knowledge.retrieval import Hit, Retriever
+from gspmc_mm.gsp.knowledge.entries import Entry, Kind, KnowledgeBaseError, fold_case, is_wide
+from gspmc_mm.gsp.knowledge.retrieval import Hit, Retriever, is_spelling_of
 
 _QUOTED = re.compile(r"""[“"「『‘'《]\s*([^”"」』’'》]{1,40}?)\s*[”"」』’'》]""")
 # A target without quotes never begins with these.
@@ -94,6 +94,14 @@ class Grounds:
         """Whether the entries have another name than the sign, so that a human should look."""
         return self.route not in ("", "exact", "alias")
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a human should know of a name that is not fuzzy and yet not the same letter by letter."""
+        if not self.hits or self.is_fuzzy or self.hits[0].same_letters:
+            return ()
+        entry = self.hits[0].entry
+        return (f"spelt without marks: {self.gloss!r} was taken to be {entry.headword!r} ({entry.id})",)
+
 
 @dataclass(frozen=True)
 class _Pattern:
@@ -136,11 +144,13 @@ def resolve_references(kb: KnowledgeBase, entry: Entry, *, max_depth: int = 3) -
 
     def follow(current: Entry, path: tuple[Entry, ...]) -> None:
         for reference in find_references(current.text, current.language):
-            target = find_target(kb, reference, current)
-            link = replace(reference, source=current.id, entry=target.id if target else None)
+            read, target = _find(kb, reference, current)
+            link = replace(read, source=current.id, entry=target.id if target else None)
             links.append(link)
             if target is None:
-                unresolved.append(f"{reference.phrase!r} in {current.id}: no {reference.kind} of this name")
+                where = _elsewhere(kb, reference, current)
+                problem = f"no {reference.kind} of this name ({reference.target}){where}"
+                unresolved.append(f"{reference.phrase!r} in {current.id}: {problem}")
             elif target.id in {step.id for step in path}:
                 ids = [step.id for step in path]
                 loop = path[ids.index(target.id) :]
@@ -163,21 +173,51 @@ def resolve_references(kb: KnowledgeBase, entry: Entry, *, max_depth: int = 3) -
 
 
 def find_target(kb: KnowledgeBase, link: Link, entry: Entry) -> Entry | None:
-    """The entry that a reference means: of the same source if there is one, else of the same language.
+    """The entry that a reference means by its target: of the same source if there is one, else of the same language.
 
-    A manual letter is looked for among the handshapes first; a name that only a sign of it has is that sign.
+    A manual letter is looked for among the handshapes first; a name that only a sign of it has is that sign. An entry
+    in another language is never meant: letters of the same name are made differently from alphabet to alphabet.
     """
     kinds: tuple[Kind, ...] = (link.kind, "sign" if link.kind == "handshape" else "handshape")
     for kind in kinds:
-        for name in (link.target, *link.candidates):
-            matches = kb.named(name, language=entry.language, kind=kind)
-            # a manual letter is the same in lists of the same country that are kept in another language's words
-            if not matches and kind == link.kind == "handshape":
-                matches = kb.named(name, kind=kind)
-            if matches:
-                near = [match for match in matches if match.entry.source == entry.source]
-                return (near or matches)[0].entry
+        found = kb.named(link.target, language=entry.language, kind=kind) or [
+            match for match in kb.named(link.target, kind=kind) if _base(match.entry) == _base(entry)
+        ]
+        matches = [match for match in found if is_spelling_of(link.target, match)]
+        if matches:
+            near = [match for match in matches if match.entry.source == entry.source]
+            return (near or matches)[0].entry
     return None
+
+
+def _find(kb: KnowledgeBase, link: Link, entry: Entry) -> tuple[Link, Entry | None]:
+    """A reference with the longest of its names that the base has, and the entry; as it is where there is none."""
+    for reading in _readings(link):
+        target = find_target(kb, reading, entry)
+        if target is not None:
+            return reading, target
+    return link, None
+
+
+def _readings(link: Link) -> Iterator[Link]:
+    """A reference with every name that it may have; words that a name leaves over are not part of its phrase."""
+    yield replace(link, candidates=())
+    start = link.phrase.find(link.target)
+    end = start + len(link.target)
+    for name in link.candidates:
+        cut = slice(0, start + len(name)) if link.target.startswith(name) else slice(end - len(name), None)
+        yield replace(link, phrase=link.phrase[cut], target=name, candidates=())
+
+
+def _elsewhere(kb: KnowledgeBase, link: Link, entry: Entry) -> str:
+    """' in en, found only in zh' where only entries in other languages have the name; '' where none has it."""
+    matches = [match for name in (link.target, *link.candidates) for match in kb.named(name, kind=link.kind)]
+    languages = sorted({match.entry.language for match in matches if _base(match.entry) != _base(entry)})
+    return f" in {entry.language}, found only in {', '.join(languages)}" if languages else ""
+
+
+def _base(entry: Entry) -> str:
+    return entry.language.split("-")[0]
 
 
 def gather_grounds(
@@ -204,7 +244,16 @@ def gather_grounds(
         k: at most so many entries of one name.
         label: of the class.
         max_depth: of references.
+
+    Raises:
+        KnowledgeBaseError: the base has no entry at all in `language`.
     """
+    if language is not None and language not in retriever.kb.languages:
+        raise KnowledgeBaseError(
+            f"{retriever.kb.path} has no entry in the language {language!r}, only in "
+            f"{', '.join(map(repr, retriever.kb.languages))}: ask for one of these with --language, or build the "
+            "knowledge base again with the right --language or column language"
+        )
     hits = retriever.search_names(gloss, aliases=aliases, language=language, kind="sign")
     hits = hits or retriever.search_names(gloss, aliases=aliases, language=language)
     hits = [hit for hit in hits if hit.route == hits[0].route][:k]
@@ -240,9 +289,10 @@ def _links(match: re.Match[str], pattern: _Pattern) -> Iterator[Link]:
     elif not pattern.words:
         yield Link(phrase, target, pattern.kind)
     else:
-        words = target.split()
+        # Chinese has no spaces: a name may end behind any character
+        space, words = ("", list(target)) if is_wide(target[0]) else (" ", target.split())
         cuts = range(len(words))
-        names = [" ".join(words[i:]) if pattern.words == "before" else " ".join(words[: len(words) - i]) for i in cuts]
+        names = [space.join(words[i:] if pattern.words == "before" else words[: len(words) - i]) for i in cuts]
         names = [name for name in names if fold_case(name.split()[0], "en") not in _NO_NAMES]
         if names:
             yield Link(phrase, names[0], pattern.kind, candidates=tuple(names[1:]))

@@ -10,13 +10,22 @@ from typing import Literal
 import numpy as np
 
 from gspmc_mm.descriptions import TextEncoder
+from gspmc_mm.extras import how_to_install
 from gspmc_mm.gsp.knowledge.base import KnowledgeBase
 from gspmc_mm.gsp.knowledge.embedders import get_embedder
-from gspmc_mm.gsp.knowledge.entries import Entry, Kind, KnowledgeBaseError, fold_case, is_wide, split_headword
+from gspmc_mm.gsp.knowledge.entries import (
+    Entry,
+    Kind,
+    KnowledgeBaseError,
+    fold_case,
+    is_wide,
+    narrow_letters,
+    split_headword,
+)
 from gspmc_mm.gsp.knowledge.entry_table import NameMatch
 from gspmc_mm.gsp.knowledge.spelling import closest_name
 
-Route = Literal["exact", "alias", "reference", "bm25", "dense", "fusion"]
+Route = Literal["exact", "alias", "spelling", "reference", "bm25", "dense", "fusion"]
 
 # Cormack, Clarke and Buettcher (2009): ranks are added as 1 / (60 + rank).
 RANK_CONSTANT = 60
@@ -37,12 +46,14 @@ class Hit:
 
     Attributes:
         entry: the entry.
-        score: 1.0 for the headword letter by letter, 0.95 without the marks of letters, 0.9 and 0.85 for an alias,
+        score: 1.0 for the headword letter by letter, 0.95 for it in letters without marks, 0.9 and 0.85 for an alias,
             0.4 to 0.8 for a name that is spelt much alike; the sum of reciprocal ranks otherwise (below 0.04).
-        route: how it was found; 'fusion' where both words and vectors have it.
+        route: how it was found; 'fusion' where both words and vectors have it, 'spelling' where a name agrees but for
+            marks that make another word of it ('açı', ACI).
         ranks: its rank, from 1, in every list that has it.
         scores: its score in every list that has it: BM25 under 'bm25', the cosine of
             names under 'dense', the share of common letter pairs under 'spelling'.
+        same_letters: False where a name was found that agrees only without the marks of its letters.
     """
 
     entry: Entry
@@ -50,6 +61,7 @@ class Hit:
     route: Route
     ranks: Mapping[str, int]
     scores: Mapping[str, float] = field(default_factory=dict)
+    same_letters: bool = True
 
 
 class Retriever:
@@ -118,10 +130,13 @@ class Retriever:
         for place, name in enumerate(dict.fromkeys((*own, *inside, *aliases))):
             for match in self._named(name, language, kind):
                 is_own = match.is_headword and place < len(own)
-                score = _SCORES[is_own, match.same_letters]
                 route: Route = "exact" if is_own else "alias"
+                score = _SCORES[is_own, match.same_letters]
+                if not is_spelling_of(name, match):
+                    route, score = "spelling", _SPELLING_SCORE
                 if match.entry.id not in hits:
-                    hits[match.entry.id] = Hit(match.entry, score, route, {route: len(hits) + 1}, {route: score})
+                    ranks, scores = {route: len(hits) + 1}, {route: score}
+                    hits[match.entry.id] = Hit(match.entry, score, route, ranks, scores, match.same_letters)
         return sorted(hits.values(), key=_falling_score)
 
     def search_similar(
@@ -230,18 +245,13 @@ class Retriever:
         """Which entries a filter lets through, None: all of them."""
         if language is None and kind is None:
             return None
-        languages, kinds = self._attributes
+        languages, kinds = self.kb.attributes
         allowed = np.ones(len(languages), bool)
         if language is not None:
-            allowed &= languages == language
+            allowed &= languages.equals(language)
         if kind is not None:
-            allowed &= kinds == kind
+            allowed &= kinds.equals(kind)
         return allowed
-
-    @cached_property
-    def _attributes(self) -> tuple[np.ndarray, np.ndarray]:
-        languages, kinds = self.kb.attributes
-        return np.array(languages), np.array(kinds)
 
     def _check(self, embedder: TextEncoder) -> None:
         expected = self.kb.manifest.embedder_id
@@ -250,6 +260,14 @@ class Retriever:
                 f"{self.kb.path} was built with the embedder {expected or 'none'!r}, and this is {embedder.id!r}: "
                 "use that one, or build again"
             )
+
+
+def is_spelling_of(name: str, match: NameMatch) -> bool:
+    """Whether a name is that of the entry: letter by letter, or typed without the marks of its letters.
+
+    'ol' may be ÖL typed so; 'açı' is not ACI, since who writes marks means them.
+    """
+    return match.same_letters or narrow_letters(name).isascii()
 
 
 def fuse_ranks(lists: Mapping[str, Sequence[int]]) -> list[tuple[int, float]]:
@@ -280,5 +298,5 @@ def _converter(direction: str):
     try:
         import opencc
     except ImportError as error:
-        raise ImportError("traditional and simplified characters need opencc: pip install 'gspmc_mm[gsp]'") from error
+        raise ImportError(f"traditional and simplified characters need opencc: {how_to_install('gsp')}") from error
     return opencc.OpenCC(direction)

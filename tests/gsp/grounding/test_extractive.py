@@ -13,8 +13,8 @@ from gspmc_mm.gsp.extractive import ExtractiveError, describe_extractively
 from gspmc_mm.gsp.grounding import check_claims, check_quotes
 from gspmc_mm.gsp.knowledge.base import KnowledgeBase, build_knowledge_base
 from gspmc_mm.gsp.knowledge.entries import Entry
-from gspmc_mm.gsp.knowledge.references import Grounds
-from gspmc_mm.gsp.knowledge.retrieval import Hit
+from gspmc_mm.gsp.knowledge.references import Grounds, gather_grounds
+from gspmc_mm.gsp.knowledge.retrieval import Hit, Retriever
 from gspmc_mm.gsp.lint import lint_descriptions
 from gspmc_mm.gsp.pipeline import generate
 
@@ -123,6 +123,133 @@ def test_remarks_are_left_out_of_the_refined_text_only(language, text, remark):
     assert remark in sign.primary
     assert sign.global_
     assert remark not in sign.global_
+
+
+REFERRED = {
+    "en": [
+        ("love", "Cross both fists on the chest.", "sign"),
+        ("Q", "The thumb and index finger point down.", "handshape"),
+        ("L", "The thumb and index finger form a right angle.", "handshape"),
+        ("5", "All fingers are spread.", "handshape"),
+    ],
+    "zh": [
+        ("爱", "双手交叉，贴于胸前。", "sign"),
+        ("Q", "拇指与食、中指相捏，其余二指弯曲。", "handshape"),
+        ("Y", "拇指、小指伸直，其他三指弯曲。", "handshape"),
+        ("N", "食指、中指并拢。", "handshape"),
+        ("M", "食指、中指、无名指并拢。", "handshape"),
+    ],
+    "tr": [
+        ("sevmek", "İki kol göğüste çaprazlanır.", "sign"),
+        ("Q", "Başparmak ve işaret parmağı aşağı uzanır.", "handshape"),
+    ],
+}
+
+
+def extract_with_references(folder, text, language):
+    with (folder / "rows.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("headword", "text", "kind"), *REFERRED[language], ("asked", text, "sign")])
+    report = build_knowledge_base([folder / "rows.csv"], folder / "kb", language=language, embedder="none")
+    found = gather_grounds(Retriever(KnowledgeBase.open(report.path)), "asked")
+    return describe_extractively(0, "asked", found, language=language)
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "refined"),
+    [
+        # in a clause that says more, the sentence stays whole beside what its reference means
+        (
+            "en",
+            "Make the manual letter Q at the chin, then move it down.",
+            "The thumb and index finger point down. Make the manual letter Q at the chin, then move it down.",
+        ),
+        (
+            "en",
+            'The right hand forms the "5" handshape in front of the chest.',
+            'All fingers are spread. The right hand forms the "5" handshape in front of the chest.',
+        ),
+        (
+            "en",
+            "Make the sign for LOVE with both hands",
+            "Cross both fists on the chest. Make the sign for LOVE with both hands.",
+        ),
+        (
+            "en",
+            "Make the sign for love with both hands",
+            "Cross both fists on the chest. Make the sign for love with both hands.",
+        ),
+        (
+            "en",
+            'The same as "love", but with the left hand.',
+            'Cross both fists on the chest. The same as "love", but with the left hand.',
+        ),
+        (
+            "zh",
+            "一手打手指字母“Y”的指式，手背向外，从颏部向下移动两下。",
+            "拇指、小指伸直，其他三指弯曲。一手打手指字母“Y”的指式，手背向外，从颏部向下移动两下。",
+        ),
+        # a clause that only refers gives way
+        ("zh", "手势同爱，然后向前移动。", "双手交叉，贴于胸前。然后向前移动。"),
+        (
+            "en",
+            "Make the sign for love, and then move it forward.",
+            "Cross both fists on the chest. Then move it forward.",
+        ),
+        # the examples of Table 1 of the paper
+        (
+            "en",
+            "Make the sign LOVE, then raise both index fingers.",
+            "Cross both fists on the chest. Then raise both index fingers.",
+        ),
+        (
+            "en",
+            "One hand forms the manual letter 'Q' and circles.",
+            "The thumb and index finger point down. One hand forms the manual letter 'Q' and circles.",
+        ),
+        ("zh", "（一）手势同“爱”。（二）一手食指直立，贴于胸前。", "双手交叉，贴于胸前。一手食指直立，贴于胸前。"),
+        (
+            "zh",
+            "一手打手指字母“Q”的指式，在胸前转动一圈。",
+            "拇指与食、中指相捏，其余二指弯曲。一手打手指字母“Q”的指式，在胸前转动一圈。",
+        ),
+        (
+            "tr",
+            "SEVMEK işareti gibi yapılır, sonra iki işaret parmağı kalkar.",
+            "İki kol göğüste çaprazlanır. Sonra iki işaret parmağı kalkar.",
+        ),
+        (
+            "tr",
+            "Sağ elle Q harfi yapılır ve daire çizilir.",
+            "Başparmak ve işaret parmağı aşağı uzanır. Sağ elle Q harfi yapılır ve daire çizilir.",
+        ),
+        # several references in one phrase
+        (
+            "zh",
+            "一手连续打手指字母“N”“M”的指式。",
+            "食指、中指并拢。食指、中指、无名指并拢。一手连续打手指字母“N”“M”的指式。",
+        ),
+        (
+            "en",
+            'Form the manual letters "Q" and "L".',
+            "The thumb and index finger point down. The thumb and index finger form a right angle.",
+        ),
+    ],
+)
+def test_a_reference_is_told_and_no_sentence_is_torn(tmp_path, language, text, refined):
+    sign = extract_with_references(tmp_path, text, language)
+    assert sign.global_ == refined
+    assert sign.unresolved == ()
+
+
+def test_a_reference_that_is_not_told_stays_in_the_text(tmp_path):
+    sign = extract_with_references(tmp_path, 'Form the manual letters "Q" and "X". Then move up.', "en")
+    told = "The thumb and index finger point down."
+    assert sign.global_ == f'{told} Form the manual letters "Q" and "X". Then move up.'
+    (note,) = sign.unresolved
+    assert "no handshape of this name (X)" in note
+    alone = extract_with_references(tmp_path, "Make the sign GHOST.", "en")
+    assert alone.global_ == ""
+    assert any(note.startswith("not in the corpus: ") for note in alone.unresolved)
 
 
 def test_the_first_variant_is_described():

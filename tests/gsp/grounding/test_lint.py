@@ -191,6 +191,14 @@ def test_exit_status(command, tmp_path, kb):
     assert "near duplicate" in done.out
     assert page.read_text("utf-8").startswith("<!doctype html>")
     assert json.loads(found.read_text("utf-8"))["routes"] == {"exact": 1, "alias": 1}
+    first, second = json.loads(found.read_text("utf-8"))["signs"]
+    assert (first["label"], first["gloss"], first["route"]) == (0, "power", "exact")
+    assert first["parts"] == ["right_hand", "body", "left_hand"]
+    assert (first["synonyms"], first["evidence"], first["errors"], first["warnings"]) == (1, 1, 0, 1)
+    assert (second["gloss"], second["route"]) == ("strength", "alias")
+    assert "power (0): route exact" not in done.out
+    listed = command("gsp/lint.py", good, *plain, "--signs").out
+    assert "power (0): route exact; parts: right_hand, body, left_hand; described, global, 1 synonyms, " in listed
     assert command("gsp/lint.py", good, *plain, "--strict").status == 1
     failed = command("gsp/lint.py", bad, *plain)
     assert failed.status == 1

@@ -5,7 +5,7 @@ Its letters have no shapes then, and PDFium leaves out lines of a single one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 # (x, y, size, text): where a line begins, in points from the bottom left of a page of 600 x 800
@@ -13,8 +13,8 @@ TextLine = tuple[float, float, float, str]
 WIDTH, HEIGHT = 600, 800
 
 
-def write_pdf(path: Path, pages: Sequence[Sequence[TextLine] | None]) -> Path:
-    """A page is lines of text, or None for one that is a picture."""
+def write_pdf(path: Path, pages: Sequence[Sequence[TextLine] | None], pictures: Collection[int] = ()) -> Path:
+    """A page is lines of text, or None for one that is a picture; `pictures` are pages that are a picture too."""
     objects: list[bytes] = []
 
     def add(content: bytes) -> int:
@@ -39,14 +39,13 @@ def write_pdf(path: Path, pages: Sequence[Sequence[TextLine] | None]) -> Path:
         )
     )
     numbers = []
-    for lines in pages:
-        if lines is None:
-            data = b"q %d 0 0 %d 0 0 cm /I Do Q" % (WIDTH, HEIGHT)
-        else:
-            data = b"\n".join(
-                b"BT /F %g Tf 1 0 0 1 %g %g Tm <%s> Tj ET" % (size, x, y, text.encode("utf-16-be").hex().encode())
-                for x, y, size, text in lines
-            )
+    for page, lines in enumerate(pages, start=1):
+        data = b"\n".join(
+            b"BT /F %g Tf 1 0 0 1 %g %g Tm <%s> Tj ET" % (size, x, y, text.encode("utf-16-be").hex().encode())
+            for x, y, size, text in lines or ()
+        )
+        if lines is None or page in pictures:
+            data = b"q %d 0 0 %d 0 0 cm /I Do Q\n" % (WIDTH, HEIGHT) + data
         content = add(stream(b"", data))
         numbers.append(
             add(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -281,3 +282,95 @@ def test_building_again_does_not_take_long(sources, tmp_path):
     started = time.perf_counter()
     assert build(sources, tmp_path / "kb").unchanged
     assert time.perf_counter() - started < 2
+
+
+def damage(path: Path, how: str) -> None:
+    if how == "missing":
+        path.unlink()
+    elif how == "cut":
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    else:
+        path.write_bytes(b"x" * path.stat().st_size)
+
+
+@pytest.mark.parametrize("how", ["missing", "cut"])
+@pytest.mark.parametrize(
+    "name", ["entries.sqlite", "words/vocab.index.json", "vectors/names.faiss", "vectors/vectors.npy"]
+)
+def test_a_damaged_base_is_refused_and_built_again(sources, tmp_path, embedder, name, how):
+    whole = build(sources, tmp_path / "kb", embedder="letters")
+    damage(tmp_path / "kb" / whole.manifest.data / name, how)
+    with pytest.raises(KnowledgeBaseError, match=rf"{name} .*not whole; build it again"):
+        KnowledgeBase.open(tmp_path / "kb")
+    again = build(sources, tmp_path / "kb", embedder="letters")
+    assert not again.unchanged
+    assert again.taken_over == (() if name == "entries.sqlite" else ("alphabet", "lexicon", "turkish"))
+    assert again.vectors_made == (whole.manifest.vectors if name == "vectors/vectors.npy" else 0)
+    assert again.manifest.corpus_hash == whole.manifest.corpus_hash
+    kb = KnowledgeBase.open(tmp_path / "kb")
+    assert kb.lookup("祖父")
+    assert kb.words.scores([("右手", "zh")]).shape == (15,)
+    assert kb.vectors.search(CountingEmbedder().encode(["abla"])[0], 1)[0][1] == pytest.approx(1, abs=1e-2)
+    assert build(sources, tmp_path / "kb", embedder="letters").unchanged
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("entries.sqlite", lambda kb: kb.lookup("abla")),
+        ("vectors/names.faiss", lambda kb: kb.vectors),
+        ("vectors/starts.npy", lambda kb: kb.vectors),
+        ("words/vocab.index.json", lambda kb: kb.words),
+    ],
+)
+def test_damage_of_the_same_size_is_named_and_its_advice_helps(sources, tmp_path, embedder, name, read):
+    manifest = build(sources, tmp_path / "kb", embedder="letters").manifest
+    path = tmp_path / "kb" / manifest.data / name
+    damage(path, "other bytes")
+    broken = path.parent if name.startswith("words") else path
+    with pytest.raises(
+        KnowledgeBaseError, match=rf"{broken}: .*cannot be read .*; delete this (file|folder) and build"
+    ):
+        read(KnowledgeBase.open(tmp_path / "kb"))
+    shutil.rmtree(broken) if broken.is_dir() else broken.unlink()
+    assert build(sources, tmp_path / "kb", embedder="letters").vectors_made == 0
+    assert read(KnowledgeBase.open(tmp_path / "kb"))
+
+
+def test_a_table_that_is_damaged_inside_is_read_from_the_sources_again(sources, tmp_path):
+    manifest = build(sources, tmp_path / "kb").manifest
+    damage(tmp_path / "kb" / manifest.data / "entries.sqlite", "other bytes")
+    with (sources / "alphabet.txt").open("a", encoding="utf-8") as file:
+        file.write("U\n食、中指并拢直立。\n")
+    assert build(sources, tmp_path / "kb").read == ("alphabet", "lexicon", "turkish")
+
+
+def test_a_manifest_from_before_sizes_were_kept_counts_what_is_there(sources, tmp_path):
+    report = build(sources, tmp_path / "kb")
+    path = tmp_path / "kb" / "manifest.json"
+    content = json.loads(path.read_text("utf-8"))
+    del content["files"]
+    path.write_text(json.dumps(content), encoding="utf-8")
+    assert build(sources, tmp_path / "kb").unchanged
+    shutil.rmtree(tmp_path / "kb" / report.manifest.data / "words")
+    with pytest.raises(KnowledgeBaseError, match="words is missing, the knowledge base is not whole"):
+        KnowledgeBase.open(tmp_path / "kb")
+    again = build(sources, tmp_path / "kb")
+    assert again.taken_over == ("alphabet", "lexicon", "turkish")
+    assert "words/vocab.index.json" in again.manifest.files
+
+
+def test_a_pattern_that_fits_no_file_is_an_error_that_names_the_files(sources, tmp_path):
+    with pytest.raises(
+        KnowledgeBaseError, match=r"gf0021=alfabet\*: the pattern fits no file; .*alphabet\.txt, lexicon\.txt, turkish"
+    ):
+        build(sources, tmp_path / "kb", profile=("gf0020", "gf0021=alfabet*"))
+    assert not (tmp_path / "kb").exists()
+
+
+def test_language_and_kind_of_every_entry_are_codes(kb):
+    languages, kinds = kb.attributes
+    entries = list(kb)
+    assert list(np.array(languages)) == [entry.language for entry in entries]
+    assert list(np.array(kinds)) == [entry.kind for entry in entries]
+    assert (languages.codes.itemsize, kinds.codes.itemsize, len(languages)) == (2, 1, 15)

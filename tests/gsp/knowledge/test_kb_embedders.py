@@ -135,3 +135,15 @@ def test_an_encoder_of_english_is_refused_for_chinese():
     check_languages(English(), ["en"])
     with pytest.raises(KnowledgeBaseError, match="for the entries in 'zh', take 'use-multilingual'"):
         check_languages(English(), ["en", "zh"])
+
+
+@pytest.mark.parametrize(
+    "address", ["https://user:sk-secret@host/v1", "https://host/v1?api-key=sk-secret", "sk-secret"]
+)
+def test_an_address_with_a_secret_is_refused_before_anything_is_written(tmp_path, monkeypatch, address):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    (tmp_path / "a.csv").write_text("headword,text\nbanana,one\n")
+    with pytest.raises(KnowledgeBaseError, match=r"expected an address.*OPENAI_API_KEY") as caught:
+        build_knowledge_base([tmp_path / "a.csv"], tmp_path / "kb", embedder=f"openai:small@{address}")
+    assert "sk-secret" not in str(caught.value)
+    assert not [path for path in (tmp_path / "kb").rglob("*") if path.is_file() and b"secret" in path.read_bytes()]

@@ -168,6 +168,7 @@ def test_tables_by_column_names_in_three_languages():
         ({"a": "b"}, "there is none for headword .* and text"),
         ({"headword": "a", "text": "b", "page": "xii"}, "line 7, column page: found 'xii'"),
         ({"headword": "a", "text": "b", "kind": "letter"}, "line 7, column kind: found 'letter', expected sign or"),
+        ({"headword": "a", "text": "b", "language": "English"}, "line 7, column language: found 'English', expected a"),
         ({"headword": "a", "text": "b", "text (again)": "c"}, "the column 'text' occurs twice"),
     ],
 )
@@ -181,6 +182,25 @@ def test_rows_without_text_are_counted():
     rows = [Row({"headword": "a", "text": ""}, 2), Row({"headword": "", "text": "b"}, 3)]
     assert list(parse_rows(rows, load_profile("table"), Path("a.csv"), skipped)) == []
     assert (skipped.count, skipped.first) == (2, "row 2: 'a'")
+
+
+def test_objects_of_a_jsonl_file_without_text_are_counted():
+    skipped, path, table = Skipped(), Path("a.jsonl"), load_profile("table")
+    rows = [Row({"headword": "a"}, 1), Row({"headword": "b", "text": "c"}, 2), Row({}, 3)]
+    assert [draft.headword for draft in parse_rows(rows, table, path, skipped)] == ["b"]
+    assert (skipped.count, skipped.first) == (2, "row 1: 'a'")
+    with pytest.raises(KnowledgeBaseError, match=r"a\.jsonl: the columns are headword; there is none for text"):
+        list(parse_rows(rows[:1], table, path, Skipped()))
+
+
+def test_language_codes_are_brought_into_their_usual_form():
+    codes = ["EN", "zh_tw", "zh-hant", " tr ", ""]
+    rows = [Row({"headword": "a", "text": "b", "language": code}, 2) for code in codes]
+    drafts = list(parse_rows(rows, load_profile("table"), Path("a.csv"), Skipped()))
+    assert [draft.language for draft in drafts] == ["en", "zh-TW", "zh-Hant", "tr", ""]
+    assert EntryMaker("book", load_profile("plain"), "EN").make(drafts[-1]).language == "en"
+    with pytest.raises(KnowledgeBaseError, match=r"book: --language .*found 'english', expected a language code"):
+        EntryMaker("book", load_profile("plain"), "english")
 
 
 def test_ids_stay_while_source_and_headword_do():

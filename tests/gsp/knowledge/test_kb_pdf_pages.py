@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gspmc_mm.gsp.knowledge.base import KnowledgeBase, build_knowledge_base
+from gspmc_mm.gsp.knowledge.base import KnowledgeBase, KnowledgeBaseError, build_knowledge_base
 from gspmc_mm.gsp.knowledge.pdf_pages import Fragment, find_gap, order_lines, read_pages
 
 _SPEC = importlib.util.spec_from_file_location("pdf_maker", Path(__file__).with_name("pdf_maker.py"))
@@ -59,6 +59,26 @@ def test_one_column_and_headwords_beside_their_texts_are_no_two_columns(tmp_path
 def test_pictures_without_text_are_scanned_and_empty_pages_are_not(tmp_path):
     path = write_pdf(tmp_path / "a.pdf", [column(40, 700, LEFT), None, []])
     assert [(page.number, page.scanned) for page in read_pages(path)] == [(1, False), (2, True), (3, False)]
+
+
+def test_a_scan_with_a_running_foot_is_reported_and_its_foot_is_no_text(tmp_path):
+    foot = [(150, 30, 10, "Copy of the library of the institute")]
+    over_a_picture = column(40, 700, LEFT)  # recognised text lies over the scan: there is nothing to report
+    path = write_pdf(tmp_path / "a.pdf", [column(40, 700, LEFT), foot, over_a_picture, foot], pictures=(2, 3))
+    assert [page.scanned for page in read_pages(path)] == [False, True, False, False]
+    report = build_knowledge_base([path], tmp_path / "kb", profile="gf0020", embedder="none")
+    assert report.manifest.sources[0].scanned_pages == (2,)
+    first = KnowledgeBase.open(report.path).lookup("办公")[0]
+    assert first.text == "左手横伸，掌心向上，右手在左手掌心上点两下。"
+
+
+def test_a_page_that_cannot_be_read_is_named(tmp_path):
+    path = write_pdf(tmp_path / "a.pdf", [column(40, 700, LEFT)] * 2)
+    head, page, rest = path.read_bytes().rpartition(b"/Type /Page /Parent")
+    path.write_bytes(head + b"/Type /Pxxx /Parent" + rest)
+    assert page
+    with pytest.raises(KnowledgeBaseError, match=r"a\.pdf, page 2: cannot be read .* Save it again"):
+        list(read_pages(path))
 
 
 def test_a_two_column_lexicon_with_a_scanned_page_becomes_entries_and_a_report(tmp_path):

@@ -7,6 +7,8 @@ import pytest
 
 from gspmc_mm.gsp.knowledge import readers
 from gspmc_mm.gsp.knowledge.entries import KnowledgeBaseError
+from gspmc_mm.gsp.knowledge.parsing import Skipped, parse_rows
+from gspmc_mm.gsp.knowledge.profiles import load_profile
 from gspmc_mm.gsp.knowledge.readers import (
     ReadingNotes,
     clean,
@@ -31,6 +33,40 @@ def test_lines_are_read_in_the_encoding_that_fits(tmp_path, encoding, content):
     path.write_bytes(f"{content}\n一手。\n".encode(encoding))
     lines = [line.text for line in read_lines(path, ("utf-8-sig", "gb18030"), ReadingNotes())]
     assert lines == [content, "一手。"]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("cp1252", "Die rechte Hand berührt die Wange, Handfläche nach außen; größer führen."),
+        ("cp1252", "La mano derecha señala el corazón, después el índice toca la sién."),
+        ("cp1252", "La main droite est levée à côté du visage."),
+        ("cp1254", "ÇALIŞMAK: İki yumruk üst üste vurulur, öne iner."),
+        ("cp1254", "Sağ el göğse konur, işaret parmağı çeneye değer."),
+    ],
+)
+def test_a_text_of_western_windows_is_not_taken_for_chinese(tmp_path, encoding, text):
+    path = tmp_path / "a.txt"
+    path.write_bytes(text.encode(encoding))
+    with pytest.raises(KnowledgeBaseError, match=r"cannot be decoded .*gb18030 .*; save it as UTF-8"):
+        find_encoding(path, ("utf-8-sig", "gb18030"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "爷爷（祖父） yéye",
+        "一手轻抚另一手拇指指背。",
+        "學校,雙手側立",
+        "右手伸食指，從頭部向下轉動兩下，表示變換。",
+        "LOVE: “爱”",
+        "abc",
+    ],
+)
+def test_chinese_text_is_known_as_such(tmp_path, text):
+    path = tmp_path / "a.txt"
+    path.write_bytes(text.encode("gb18030"))
+    assert find_encoding(path, ("ascii", "gb18030")) == ("ascii" if text.isascii() else "gb18030")
 
 
 def test_what_cannot_be_decoded_is_named_with_its_place(tmp_path):
@@ -92,6 +128,30 @@ def test_spreadsheets(tmp_path):
     book.active.append([None, None, None])
     book.save(path)
     assert rows(path) == [{"词目": "爱", "说明": "一手轻抚\n另一手", "页": "12"}]
+
+
+def test_all_sheets_with_the_columns_are_read_and_the_others_are_named(tmp_path):
+    import openpyxl
+
+    path = tmp_path / "a.xlsx"
+    book = openpyxl.Workbook()
+    book.active.title = "A"
+    for row in (["headword", "text"], ["love", "Cross the arms."], ["hate"]):
+        book.active.append(row)
+    notes, second = book.create_sheet("Notes"), book.create_sheet("B")
+    notes.append(["About this book"])
+    notes.append(["made", "by", "hand"])
+    second.append(["text", "page", "headword"])
+    second.append(["Tap the chin.", 3, "mother", None, "a remark"])
+    book.save(path)
+    skipped = Skipped()
+    drafts = list(parse_rows(read_rows(path, UTF8), load_profile("table"), path, skipped))
+    assert [(d.headword, d.text, d.page) for d in drafts] == [
+        ("love", "Cross the arms.", None),
+        ("mother", "Tap the chin.", 3),
+    ]
+    assert skipped.count == 2
+    assert skipped.first == "sheet 'A', row 3: 'hate'; sheet 'Notes' has no columns of entries"
 
 
 def test_documents_with_paragraphs_and_tables(tmp_path):

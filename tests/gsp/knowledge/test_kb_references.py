@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from gspmc_mm.gsp.knowledge.entries import KnowledgeBaseError
 from gspmc_mm.gsp.knowledge.references import find_references, gather_grounds, resolve_references
 from gspmc_mm.gsp.knowledge.retrieval import Retriever
 
@@ -25,6 +26,10 @@ def targets(text: str, language: str) -> list[tuple[str, str]]:
         ("一手打数字“5”的手势", [("handshape", "5")]),
         ("双手拇、食指搭成“公”字形，表示“怜爱”之意，仿小写拉丁字母“d”的形状。", []),
         ("书空“%”，同时向前微移。", []),
+        ("手势同爱。", [("sign", "爱")]),
+        ("手势同爱，然后向前移动。", [("sign", "爱")]),
+        ("打法与爱人相同。动作相同于朋友。", [("sign", "朋友")]),
+        ("双手手势相同，同时向下移动。动作同时做，手势同上。", []),
     ],
 )
 def test_chinese_references(text, expected):
@@ -66,6 +71,46 @@ def test_turkish_references(text, expected):
 )
 def test_english_references(text, expected):
     assert targets(text, "en") == expected
+
+
+def test_a_chinese_name_without_quotes_ends_where_the_base_has_one(build):
+    rows = [("爱", "双手交叉。"), ("爱人", "双手相握。"), ("a", "手势同爱人但动作慢。"), ("b", "手势同鬼神，向前。")]
+    kb = build(rows, "zh")
+    resolution = resolve_references(kb, kb.lookup("a")[0])
+    assert [entry.headword for entry in resolution.entries] == ["a", "爱人"]
+    assert [(link.phrase, link.target) for link in resolution.links] == [("手势同爱人", "爱人")]
+    unknown = resolve_references(kb, kb.lookup("b")[0])
+    assert unknown.unresolved == ("'手势同鬼神' in rows_zh:b:1: no sign of this name (鬼神)",)
+
+
+def test_letters_of_another_language_are_not_taken(tmp_path):
+    from gspmc_mm.gsp.knowledge.base import KnowledgeBase, build_knowledge_base
+
+    (tmp_path / "rows.csv").write_text(
+        "headword,text,language,kind\nQ,拇指与食指相捏。,zh,handshape\nambience,Make the manual letter Q.,en,sign\n"
+        "气氛,打手指字母“Q”的指式。,zh-TW,sign\n",
+        encoding="utf-8",
+    )
+    kb = KnowledgeBase.open(build_knowledge_base([tmp_path / "rows.csv"], tmp_path / "kb", embedder="none").path)
+    resolution = resolve_references(kb, kb.lookup("ambience")[0])
+    assert [entry.headword for entry in resolution.entries] == ["ambience"]
+    assert resolution.unresolved[0].endswith("no handshape of this name (Q) in en, found only in zh")
+    # one language, though in another script
+    assert [entry.headword for entry in resolve_references(kb, kb.lookup("气氛")[0]).entries] == ["气氛", "Q"]
+
+
+def test_a_name_that_agrees_only_without_its_marks_is_another_word(build):
+    kb = build(
+        [("ACI", "El yanar."), ("a", "“açı” işareti gibi yapılır."), ("ÖL", "El döner."), ("b", "bkz. “ol”")], "tr"
+    )
+    assert "no sign of this name (açı)" in resolve_references(kb, kb.lookup("a")[0]).unresolved[0]
+    assert [entry.headword for entry in resolve_references(kb, kb.lookup("b")[0]).entries] == ["b", "ÖL"]
+    other = gather_grounds(Retriever(kb), "açı", language="tr")
+    assert (other.route, other.is_fuzzy, other.notes) == ("spelling", True, ())
+    typed = gather_grounds(Retriever(kb), "ol", language="tr")
+    assert (typed.route, typed.is_fuzzy) == ("exact", False)
+    assert typed.notes == ("spelt without marks: 'ol' was taken to be 'ÖL' (rows_tr:ol:1)",)
+    assert gather_grounds(Retriever(kb), "öl", language="tr").notes == ()
 
 
 def test_other_languages_have_none():
@@ -172,6 +217,11 @@ def test_grounds_of_a_name_are_its_entries_and_nothing_else(kb):
     assert [entry.headword for entry in grounds.entries] == ["忠诚", "爱"]
     assert gather_grounds(Retriever(kb), "喜爱").route == "alias"
     assert gather_grounds(Retriever(kb), "unknown", aliases=["祖父"]).hits[0].entry.headword == "爷爷"
+
+
+def test_a_language_that_the_base_does_not_have_is_an_error(kb):
+    with pytest.raises(KnowledgeBaseError, match=r"no entry in the language 'en', only in 'zh', 'tr'"):
+        gather_grounds(Retriever(kb), "love", language="en")
 
 
 def test_grounds_of_a_misspelt_name_are_marked_and_of_an_unknown_one_empty(kb):

@@ -179,8 +179,8 @@ def test_the_index_of_many_vectors_finds_what_comparing_with_all_finds(tmp_path,
     draw = np.random.default_rng(0)
     rows = draw.normal(size=(3000, 32)) + 3 * draw.normal(size=(30, 32))[draw.integers(30, size=3000)]
     rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float16)
-    monkeypatch.setattr(vector_index, "_IVF_LISTS", 64)
-    monkeypatch.setattr(vector_index, "_IVF_SEARCHED", 16)
+    monkeypatch.setattr(vector_index, "ivf_lists", lambda count: 64)
+    monkeypatch.setattr(vector_index, "ivf_probes", lambda lists: 16)
     faiss = vector_index._import_faiss()
     for kind in ("flat", "ivf"):
         faiss.write_index(vector_index._fill_index(faiss, kind, rows), str(tmp_path / "names.faiss"))

@@ -12,7 +12,7 @@ from gspmc_mm.gsp.knowledge import word_index
 from gspmc_mm.gsp.knowledge.entries import Entry, normalize_headword
 from gspmc_mm.gsp.knowledge.word_index import WordIndex, build_word_index, entry_tokens
 
-bm25s = pytest.importorskip("bm25s", reason="the index of words needs bm25s: pip install 'gspmc_mm[gsp]'")
+bm25s = pytest.importorskip("bm25s", reason="the index of words needs bm25s, of the extra gsp")
 
 
 def make_entry(number: int, headword: str, text: str, language: str) -> Entry:

@@ -84,6 +84,47 @@ def test_without_a_model(command, tmp_path) -> None:
     assert [sign["route"] for sign in report["signs"]] == ["exact", "alias", ""]
 
 
+def test_without_a_model_texts_that_are_too_long_are_marked(command, tmp_path) -> None:
+    status, out, err = command(llm="extractive", encoder="estimate", max_tokens=12)
+    assert status == 0, err
+    assert "signs with something for a human to look at: 3" in out
+    signs = load_descriptions(tmp_path / "signs.json").signs
+    marks = [text for text in signs[0].unresolved if text.startswith("not as asked: primary: description ")]
+    assert len(marks) == 1
+    assert "12" in marks[0]
+    assert not any(text.startswith("not as asked") for text in signs[2].unresolved), "of a gloss nothing was asked"
+    settings = json.loads((tmp_path / "signs.gsp" / "report.json").read_text())["settings"]
+    assert (settings["encoder"], settings["max_tokens"]) == ("estimate", 12)
+    command(llm="extractive")
+    assert not any(sign.unresolved for sign in load_descriptions(tmp_path / "signs.json").signs[:2])
+
+
+def test_without_a_model_an_encoder_that_does_not_exist_is_said(command, tmp_path) -> None:
+    status, _, err = command(llm="extractive", encoder="nosuch")
+    assert status == 1
+    assert "nosuch" in err
+    assert not (tmp_path / "signs.json").exists()
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        ("--merge-steps",),
+        ("--prompts", "nowhere"),
+        ("--max-calls", "0"),
+        ("--max-cost", "0"),
+        ("--prices", "nowhere"),
+        ("--cache", "nowhere"),
+        ("--retry-failed",),
+    ],
+)
+def test_options_of_a_model_are_refused_without_one(command, capsys, option) -> None:
+    with pytest.raises(SystemExit) as end:
+        command(*option, llm="extractive")
+    assert end.value.code == 2
+    assert f"{option[0]}: only for a language model" in capsys.readouterr().err
+
+
 def test_rules_cannot_translate(command, tmp_path) -> None:
     status, _, err = command(llm="extractive", output_language="zh")
     assert status == 1

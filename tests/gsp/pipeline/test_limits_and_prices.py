@@ -101,6 +101,30 @@ def test_repetitions_are_counted_before_they_happen() -> None:
     asyncio.run(run())
 
 
+def test_repetitions_are_paid_for_before_they_happen() -> None:
+    price = Price(input=1_000_000, output=0, as_of="2026-01-01")  # one a token
+    order: list[str] = []
+
+    async def call(budget: Budget, name: str, retries: int) -> None:
+        async with budget.admit(10, 0, retries) as allowed:
+            order.append(f"{name} {allowed}")
+            await asyncio.sleep(0.01)
+            budget.spent.cost += 10
+
+    async def run() -> None:
+        budget = Budget(max_cost=65, price=price)
+        # the first may need 50 of 65; the second waits for it, and three requests are left for the third
+        await asyncio.gather(call(budget, "first", 4), call(budget, "second", 4))
+        await call(budget, "third", 4)
+        budget.spent.cost = 50
+        await call(budget, "last", 4)
+        with pytest.raises(LimitReachedError, match="max-cost"):
+            await call(budget, "none", 4)
+
+    asyncio.run(run())
+    assert order == ["first 4", "second 4", "third 3", "last 0"]
+
+
 def test_tokens_are_rather_too_many() -> None:
     assert estimate_tokens("右手平伸") == 4
     assert estimate_tokens("") == 0

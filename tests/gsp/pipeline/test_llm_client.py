@@ -22,6 +22,7 @@ from gspmc_mm.gsp.client import (
     Price,
     Question,
 )
+from gspmc_mm.gsp.client.answers import read_body
 
 SCHEMA = {
     "type": "object",
@@ -218,6 +219,33 @@ def test_the_key_is_sent_and_appears_nowhere(faults, config, cache, caplog, capf
     assert b"4711" not in written
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"headers": {"X-Retry": "1", "X-Title": "hand"}},
+        {"headers": {"X-Api-Key": "null"}},
+        {"api_key": "1234"},
+        {"api_key": '"choices"'},
+        {"headers": {"X-Title": "The hand moves up."}},
+    ],
+)
+def test_short_keys_and_headers_that_are_no_keys_leave_answers_alone(faults, config, cache, values) -> None:
+    with faults.FaultServer() as server:
+        (answer,) = ask(config(server, **values), cache, [question(1234)])
+    assert answer.value == "The hand moves up."
+    assert "[key]" not in str(cache._connection.execute("SELECT * FROM calls").fetchall())
+
+
+def test_a_key_in_a_refusal_is_taken_out_before_it_is_shortened(faults, config, cache) -> None:
+    key = "sk-very-secret-0815"
+    body = {"choices": [{"message": {"refusal": "x" * 190 + key}}]}
+    settings = config(faults.FaultServer, base_url="http://127.0.0.1:9/v1", api_key=key)
+    problem = read_body(json.dumps(body), "", settings.redact).problem
+    assert problem.startswith("the model refused: xxx")
+    assert "sk-" not in problem
+    assert "sk-" not in read_body(json.dumps({"error": {key: key}}), "", settings.redact).problem
+
+
 def test_requests_hold_no_tools_and_the_parameters_as_given(faults, config, cache) -> None:
     with faults.FaultServer() as server:
         ask(config(server, parameters={"temperature": 0.2, "top_k": 5}), cache, [question()])
@@ -263,6 +291,26 @@ def test_max_cost_is_never_passed(faults, config, cache) -> None:
     assert budget.spent.cost == pytest.approx(PRICE.cost(budget.spent.prompt_tokens, budget.spent.completion_tokens))
     assert 0.0022 < budget.spent.cost <= 0.003
     assert "max-cost" in str(next(result for result in results if isinstance(result, LimitReachedError)))
+
+
+@pytest.mark.parametrize("fault", ["timeout", "closed", "not_json"])
+def test_what_may_be_billed_without_an_answer_counts(faults, config, cache, fault) -> None:
+    with faults.FaultServer(bad=1.0, faults=(fault,), hang=0.5) as server:
+        budget = Budget(max_cost=0.003, price=PRICE)
+        settings = config(server, concurrency=1, max_retries=1, timeout=0.2, parameters={"max_tokens": 100})
+        results = ask(settings, cache, [question(n) for n in range(6)], budget=budget)
+    assert budget.spent.completion_tokens >= 100 * len(server.questions) > 0, "each may be as long as an answer can be"
+    assert budget.spent.cost <= 0.003
+    assert any(isinstance(result, LimitReachedError) for result in results)
+
+
+def test_what_a_server_refuses_costs_nothing(faults, config, cache) -> None:
+    with faults.FaultServer(bad=1.0, faults=("server_error", "rate_limit")) as server:
+        budget = Budget(max_cost=0.003, price=PRICE)
+        ask(config(server, max_retries=1), cache, [question(n) for n in range(6)], budget=budget)
+    assert len(server.questions) == 12
+    assert budget.spent.answers == 1, "the trial"
+    assert budget.spent.completion_tokens < 20
 
 
 def test_a_dry_run_counts_what_is_not_recorded_and_sends_nothing(faults, config, cache) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
 
 from gspmc_mm.gsp.client import CacheError, CallCache, LLMConfigError, load_llm_config
+from gspmc_mm.gsp.client import cache as cache_module
 from gspmc_mm.gsp.client.cache import call_key
 
 YAML = """
@@ -68,6 +70,26 @@ def test_what_is_wrong_is_named_and_no_key_is(tmp_path: Path, content: str, prob
     assert caught.value.__cause__ is None
 
 
+def test_what_counts_as_a_secret(tmp_path: Path) -> None:
+    content = """
+base_url: http://a/v1
+model: m
+api_key: 'sk-"quoted"-0815'
+headers:
+  Authorization: Bearer token-4711-long
+  X-Api-Key: short
+  Cookie: session=cookie-0816
+  X-Title: the right hand of the signer
+  X-Retry: "1"
+"""
+    config = load_llm_config(write(tmp_path, content), {})
+    for secret in ('sk-"quoted"-0815', "token-4711-long", "Bearer token-4711-long", "cookie-0816"):
+        assert config.redact(f"a {secret} b") == "a [key] b"
+    assert config.redact(r'{"error": "sk-\"quoted\"-0815"}') == '{"error": "[key]"}'
+    plain = "1 short: the right hand of the signer, null"
+    assert config.redact(plain) == plain
+
+
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"none.yaml.*'env'"):
         load_llm_config(tmp_path / "none.yaml", {})
@@ -87,3 +109,24 @@ def test_a_file_that_is_no_cache(tmp_path: Path) -> None:
         cache._connection.execute("PRAGMA user_version=7")
     with pytest.raises(CacheError, match="format 7, expected 1"):
         CallCache(tmp_path / "new.sqlite")
+
+
+def test_a_cache_that_another_process_holds_or_that_is_damaged_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache_module, "_PATIENCE", 0.05)
+    path = tmp_path / "calls.sqlite"
+    with CallCache(path) as cache:
+        cache.remember_rung("a", "prompt")
+        other = sqlite3.connect(path)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(CacheError, match=r"calls\.sqlite: .*locked.*another process.*run the same command again"):
+            cache.remember_rung("b", "prompt")
+        with pytest.raises(CacheError, match="locked"):
+            cache.forget(["key"])
+        assert cache.rung("a") == "prompt", "reading goes on"
+        other.rollback()
+        other.execute("DROP TABLE calls")
+        other.close()
+        with pytest.raises(CacheError, match=r"calls\.sqlite"):
+            cache.get("key")

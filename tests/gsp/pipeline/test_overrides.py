@@ -33,6 +33,8 @@ def test_a_file_in_yaml_and_in_json(tmp_path: Path) -> None:
     assert overrides[3].fields == (), "'5' in quotes is the gloss"
     path.write_text(json.dumps({"book": {"primary": "Own words."}}))
     assert load_overrides(path, CLASSES) == {0: overrides[0]}
+    path.write_text("book: &b {primary: Own words.}\n'5':\n  <<: *b\n  synonyms: []\n")
+    assert load_overrides(path, CLASSES)[3] == SignOverride(primary="Own words.", synonyms=())
 
 
 @pytest.mark.parametrize(
@@ -41,6 +43,12 @@ def test_a_file_in_yaml_and_in_json(tmp_path: Path) -> None:
         ("nobody: {primary: x}", "no sign 'nobody'"),
         ("you: {primary: x}", r"2 signs have the gloss 'you'; name the label: \[1, 2\]"),
         ("book: {primary: x}\n0: {primary: y}", "twice, by gloss and by label"),
+        ("book: {primary: x}\n5: {}\nbook: {primary: y}", "line 3: 'book' is there twice, first at line 1"),
+        ('{"book": {"primary": "x"}, "book": {"primary": "y"}}', "line 1: 'book' is there twice"),
+        ("book:\n  primary: x\n  primary: y", "line 3: 'primary' is there twice, first at line 2"),
+        ("yes: {primary: x}\non: {primary: y}", "line 2: 'on' is there twice.*quotes"),
+        ("yes: {primary: x}", "no sign True .*write glosses in quotes"),
+        ("nobody: {primary: x}", "nor as label$"),
         ("book: {primry: x}", "'book': field primry"),
         ("book: {synonyms: x}", "field synonyms"),
         ("[book]", "found a list"),

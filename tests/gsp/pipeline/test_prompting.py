@@ -195,3 +195,13 @@ def test_tokens_of_clip_are_those_of_its_tokenizer() -> None:
     assert budget.count(text) == int((tokens != 0).sum())
     assert budget.complaint("text", text) is None
     assert default_encoder("zh") == "use-multilingual"
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"), [("en: [", "not a YAML file"), ("- English", "found a list; expected lines such as")]
+)
+def test_names_of_languages_that_cannot_be_read(tmp_path: Path, content: str, problem: str) -> None:
+    shutil.copytree(PROMPT_FOLDER, tmp_path / "own")
+    (tmp_path / "own" / "en" / "language_names.yaml").write_text(content, encoding="utf-8")
+    with pytest.raises(PromptError, match=rf"en/language_names\.yaml: {problem}"):
+        filled(Prompts.load("en", tmp_path / "own"), P1)
