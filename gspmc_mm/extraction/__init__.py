@@ -8,6 +8,7 @@ from gspmc_mm.extraction.estimator import ESTIMATORS, LAYOUT, PoseEstimator, Pos
 from gspmc_mm.extraction.ledger import read_clips
 from gspmc_mm.extraction.merging import merge_stores
 from gspmc_mm.extraction.run import Report, RunSettings, run_extraction
+from gspmc_mm.extraction.store_folder import at_rest
 
 __all__ = [
     "ESTIMATORS",
@@ -23,6 +24,7 @@ __all__ = [
     "Recipe",
     "Report",
     "RunSettings",
+    "at_rest",
     "local_engine",
     "make_detector",
     "make_estimator",

@@ -14,6 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from gspmc_mm.extraction.errors import ExtractionError
+from gspmc_mm.extras import how_to_install
 from gspmc_mm.poses import EstimatorInfo
 from gspmc_mm.skeleton import get_layout
 
@@ -144,7 +145,7 @@ def package_version(package: str, extra: str = "pose") -> str:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError as error:
         raise ImportError(
-            f"{package} is not installed: pip install 'gspmc_mm[{extra}]' (python -m gspmc_mm.doctor says the rest)"
+            f"{package} is not installed; {how_to_install(extra)} (python -m gspmc_mm.doctor says the rest)"
         ) from error
 
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from gspmc_mm.extraction.errors import ExtractionError
 from gspmc_mm.extraction.estimator import NUM_POINTS, Poses, Preparation, frame_and_box, package_version
+from gspmc_mm.extras import how_to_install
 from gspmc_mm.poses import EstimatorInfo
 from gspmc_mm.poses.mediapipe_points import FACE_POINTS, HAND_POINTS, POSE_POINTS, wholebody_from_mediapipe
 
@@ -146,7 +147,7 @@ def import_mediapipe() -> Any:
         with quiet():
             import mediapipe
     except ImportError as error:
-        raise ImportError(f"{error}; MediaPipe comes with: pip install 'gspmc_mm[pose]'") from error
+        raise ImportError(f"{error}; MediaPipe comes with the extra pose; {how_to_install('pose')}") from error
     if not hasattr(getattr(mediapipe, "solutions", None), "holistic"):
         raise ExtractionError(
             f"mediapipe {package_version('mediapipe')} has no Holistic solution; 0.10.21 is the last one with its "

@@ -19,6 +19,7 @@ import numpy as np
 
 from gspmc_mm.extraction.errors import ExtractionError
 from gspmc_mm.extraction.estimator import NUM_POINTS, Poses, Preparation, package_version, weights_name
+from gspmc_mm.extras import how_to_install
 from gspmc_mm.poses import EstimatorInfo
 
 HRNET_W48_DARK = "td-hm_hrnet-w48_dark-8xb32-210e_coco-wholebody-384x288"
@@ -237,8 +238,7 @@ def _index_folder() -> Path:
     spec = importlib.util.find_spec("mmpose")
     if spec is None or spec.origin is None:
         raise ImportError(
-            "mmpose is not installed: pip install 'gspmc_mm[pose]', then "
-            "pip install --no-deps mmpose==1.3.2 mmdet==3.3.0"
+            f"mmpose is not installed; {how_to_install('pose')}, then pip install --no-deps mmpose==1.3.2 mmdet==3.3.0"
         )
     package = Path(spec.origin).parent
     # the wheel keeps its configs in .mim, a checkout beside the package

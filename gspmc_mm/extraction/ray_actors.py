@@ -19,6 +19,7 @@ from gspmc_mm.extraction.errors import ExtractionError
 from gspmc_mm.extraction.stations import Station
 from gspmc_mm.extraction.work_queue import WorkQueue
 from gspmc_mm.extraction.worker_pool import limit_threads
+from gspmc_mm.extras import how_to_install
 
 _LOOK_EVERY_SECONDS = 1.0
 # One piece that an actor works on and one that lies ready for it.
@@ -219,7 +220,7 @@ def import_ray() -> Any:
     try:
         import ray
     except ImportError as error:
-        raise ImportError("--engine ray needs Ray: pip install 'gspmc_mm[cluster]'") from error
+        raise ImportError(f"--engine ray needs Ray; {how_to_install('cluster')}") from error
     return ray
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from gspmc_mm.extraction.errors import ExtractionError
 from gspmc_mm.extraction.estimator import NUM_POINTS, Poses, Preparation, frame_and_box, package_version, weights_name
+from gspmc_mm.extras import how_to_install
 from gspmc_mm.poses import EstimatorInfo
 
 _OPENMMLAB = "https://download.openmmlab.com/mmpose/v1/projects"
@@ -106,7 +107,7 @@ def local_model(model: str) -> str:
     try:
         from rtmlib.tools.file import download_checkpoint
     except ImportError as error:
-        raise ImportError(f"{error}; rtmlib comes with: pip install 'gspmc_mm[pose]'") from error
+        raise ImportError(f"{error}; rtmlib comes with the extra pose; {how_to_install('pose')}") from error
 
     try:
         return str(download_checkpoint(model))
@@ -127,7 +128,7 @@ def open_session(path: str) -> Any:
     try:
         import onnxruntime
     except ImportError as error:
-        raise ImportError(f"{error}; ONNX Runtime comes with: pip install 'gspmc_mm[pose]'") from error
+        raise ImportError(f"{error}; ONNX Runtime comes with the extra pose; {how_to_install('pose')}") from error
     try:
         return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime raises classes of its own

@@ -17,10 +17,11 @@ from gspmc_mm.extraction.clip_work import ClipJob, ClipOutcome, Recipe, jobs_of
 from gspmc_mm.extraction.errors import ExtractionError
 from gspmc_mm.extraction.estimator import LAYOUT
 from gspmc_mm.extraction.ledger import FAILED, RUN
-from gspmc_mm.extraction.store_folder import CLIPS_PER_SHARD, StoreFolder, describe, part_name
+from gspmc_mm.extraction.store_folder import CLIPS_PER_SHARD, StoreFolder, describe, mending, part_name
 from gspmc_mm.extraction.worker_pool import Engine
 from gspmc_mm.poses import PoseStoreError, StoreHeader
 from gspmc_mm.poses.clip_list import ClipList
+from gspmc_mm.poses.resplit import listed_facts, stored_facts
 
 # Failures that say nothing about the video; the next run tries again.
 CHANCE = frozenset({"crashed", "timeout"})
@@ -123,10 +124,15 @@ def run_extraction(
         note=settings.note,
     )
     folder = StoreFolder(
-        out, header, part_name(index, count), settings.clips_per_shard, force_mixed=settings.force_mixed
+        out,
+        header,
+        part_name(index, count),
+        settings.clips_per_shard,
+        force_mixed=settings.force_mixed,
+        listed=clips.source or clips.name,
     )
     with folder as store:
-        _check_labels(store, clips)
+        _check_done(store, clips)
         todo, report = plan_run(jobs, store, settings.retry_failed)
         if on_start is not None:
             on_start(report, len(todo))
@@ -209,18 +215,33 @@ def _file_facts(path: str) -> dict[str, Any]:
     return {"video": path, "bytes": facts.st_size, "modified_ns": facts.st_mtime_ns}
 
 
-def _check_labels(store: StoreFolder, clips: ClipList) -> None:
-    """Refuse to add to a store whose clips have other labels than the list now says."""
-    shards = store.open()
-    if shards is None:
-        return
-    labels = dict(zip(shards.clip_ids.tolist(), shards.labels.tolist(), strict=True))
-    for clip in clips.clips:
-        if labels.get(clip.clip_id, clip.label) != clip.label:
-            raise ExtractionError(
-                f"{store.path}: clip {clip.clip_id!r} has label {labels[clip.clip_id]} there and {clip.label} in the "
-                "list; the list has changed since. Extract into another store"
-            )
+def _check_done(store: StoreFolder, clips: ClipList) -> None:
+    """Refuse to add to a store whose clips have other labels, signers or splits than the list now says.
+
+    They would keep them without a word: clips that are done are not looked at again.
+    """
+    listed = listed_facts(clips)
+    differ: dict[str, str] = {}
+    for _, kept in store.stores():
+        for clip_id, facts in stored_facts(kept).items():
+            said = listed.get(clip_id, facts)
+            if fields := facts.differences(said):
+                ours, theirs = (getattr(each, fields[0]) for each in (facts, said))
+                differ[clip_id] = (
+                    f"clip {clip_id!r} has {fields[0]} {_value(ours)} there and {_value(theirs)} in the list"
+                )
+    if differ:
+        raise ExtractionError(
+            f"{store.path}: {next(iter(differ.values()))}; the list has changed since ({len(differ)} of the "
+            f"{len(store.done)} clips that are done differ). Nothing has to be extracted again: "
+            f"{mending(store.path, store.listed)}, then this command again"
+        )
+
+
+def _value(value: int | str | tuple[str, ...]) -> str:
+    if isinstance(value, int):
+        return str(value)
+    return repr(value if isinstance(value, str) else ";".join(value))
 
 
 def _run_entry(run_id: str, clips: ClipList, recipe: Recipe, settings: RunSettings, todo: int) -> dict[str, Any]:

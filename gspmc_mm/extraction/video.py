@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from gspmc_mm.extraction.errors import ClipError
+from gspmc_mm.extras import how_to_install
 
 # Containers count frames that a decoder drops (before the first key frame, at an edit list); a file that was cut off
 # lacks far more.
@@ -146,7 +147,7 @@ def import_av() -> Any:
     try:
         import av
     except ImportError as error:
-        raise ImportError("decoding videos needs PyAV: pip install 'gspmc_mm[pose]'") from error
+        raise ImportError(f"decoding videos needs PyAV; {how_to_install('pose')}") from error
     # FFmpeg writes its complaints about broken videos to stderr by itself; they are in the ledger already.
     av.logging.set_level(av.logging.PANIC)
     return av

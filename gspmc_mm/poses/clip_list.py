@@ -24,7 +24,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gspmc_mm.files import write_text
@@ -78,6 +78,7 @@ class ClipList:
         root: folder that relative paths of videos start from, absolute.
         name: name of the list or folder it comes from.
         notes: what the reader could not know and took for given, in words.
+        source: path that the list was read from, as it was given; '' if it was made otherwise.
     """
 
     clips: tuple[VideoClip, ...]
@@ -85,6 +86,7 @@ class ClipList:
     root: Path
     name: str
     notes: tuple[str, ...] = ()
+    source: str = field(default="", compare=False)
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -119,12 +121,14 @@ def read_clip_list(path: str | os.PathLike[str]) -> ClipList:
     """
     path = Path(path)
     if path.is_dir():
-        return _read_folder(path)
-    if not path.is_file():
+        clips = _read_folder(path)
+    elif not path.is_file():
         raise FileNotFoundError(f"{path}: no such list of clips (a CSV), folder of videos, or video")
-    if path.suffix.lower() in VIDEO_SUFFIXES:
-        return _unlabelled([path], path.parent, path.stem)
-    return _read_csv(path)
+    elif path.suffix.lower() in VIDEO_SUFFIXES:
+        clips = _unlabelled([path], path.parent, path.stem)
+    else:
+        clips = _read_csv(path)
+    return replace(clips, source=str(path))
 
 
 def write_clip_list(clips: ClipList, path: str | os.PathLike[str]) -> Path:
@@ -273,11 +277,21 @@ def _read_csv(path: Path) -> ClipList:
     if gaps:
         raise ClipListError(
             f"{path}: no clip has label {gaps[0]}, but labels run to {len(classes) - 1}. Labels count from 0; if the "
-            f"sign "
-            f"has no video here, write the glosses of all labels into {names.name}, one a line"
+            f"sign has no video here, write the glosses of all labels into {names.name}, one a line"
         )
     check_clips(clips, classes, str(path))
-    return ClipList(tuple(clips), classes, path.resolve().parent, path.stem)
+    return ClipList(tuple(clips), classes, path.resolve().parent, path.stem, _notes_on_splits(clips))
+
+
+def _notes_on_splits(clips: Sequence[VideoClip]) -> tuple[str, ...]:
+    """A word on clips that were left out of the splits; a list without any split is not meant to have some."""
+    left_out = [clip.clip_id for clip in clips if not clip.splits]
+    if not left_out or len(left_out) == len(clips):
+        return ()
+    return (
+        f"{len(left_out)} of {len(clips)} clips are in no split: {left_out[0]} and the like are neither for training "
+        "nor for testing; fill `splits` for them, or leave the column out to have all clips parted",
+    )
 
 
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
@@ -289,9 +303,7 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     if lacking or unknown or len(set(header)) != len(header):
         raise ClipListError(
             f"{path}: the first line is {','.join(header)[:200]!r}; expected the names of columns: video and gloss, "
-            f"and "
-            f""
-            f"of {', '.join(name for name in COLUMNS if name not in ('video', 'gloss'))} those that there are"
+            f"and of {', '.join(name for name in COLUMNS if name not in ('video', 'gloss'))} those that there are"
         )
     rows = []
     for values in reader:

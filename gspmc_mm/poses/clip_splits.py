@@ -53,7 +53,7 @@ def carve_split(
         The list with the two splits added. `notes` names signs that only one of the two sides has.
 
     Raises:
-        ClipListError: a signer is unknown, there is only one, or a named one is not there.
+        ClipListError: a signer is unknown, there is only one, a named one is not there, or all are named.
     """
     if by not in ("signer", "clip"):
         raise ClipListError(f"splits are carved by 'signer' or by 'clip', not by {by!r}")
@@ -98,6 +98,11 @@ def _signers_held_out(
         if unknown:
             raise ClipListError(
                 f"{where}: no clip of signer {unknown[0]!r}; the signers are {', '.join(sorted(counts))}"
+            )
+        if set(signers) == set(counts):
+            raise ClipListError(
+                f"{where}: all {len(counts)} signers are held out ({', '.join(sorted(counts)[:5])}), so that nobody is "
+                "left to learn from; name fewer"
             )
         return set(signers)
     wanted = fraction * len(clips)

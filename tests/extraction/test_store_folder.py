@@ -1,15 +1,25 @@
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import sys
 
 import numpy as np
 import pytest
 
+from gspmc_mm.extraction import store_folder
 from gspmc_mm.extraction.errors import ExtractionError
 from gspmc_mm.extraction.ledger import Ledger, read_clips, read_lines
 from gspmc_mm.extraction.merging import merge_stores
-from gspmc_mm.extraction.store_folder import StoreFolder, mixed_estimator, part_name, pending_name, rewrite
+from gspmc_mm.extraction.store_folder import (
+    StoreFolder,
+    at_rest,
+    mixed_estimator,
+    part_name,
+    pending_name,
+    rewrite,
+)
 from gspmc_mm.poses import EstimatorInfo, PoseClip, PoseStore, PoseStoreError, StoreHeader
 
 QUICK = EstimatorInfo(name="quick", version="1", weights="none")
@@ -92,6 +102,85 @@ def test_two_runs_of_one_part_are_refused_and_parts_go_side_by_side(tmp_path):
     assert set(read_clips(path)) == {"one", "two"}
 
 
+@pytest.mark.parametrize("ends", [False, True], ids=["goes on", "ends"])
+@pytest.mark.parametrize("moment", range(11))
+def test_a_part_starts_while_another_one_moves_its_clips_into_a_shard(tmp_path, monkeypatch, moment, ends):
+    """Whatever was looked at last before the clips moved, they count as done and nothing that has gone is missed."""
+    path = tmp_path / "s"
+    fill(path, ["before"])
+    first = StoreFolder(path, header(), part_name(0, 2), clips_per_shard=3).__enter__()
+    for name in ("one", "two"):
+        first.add(clip(name), {"clip_id": name})
+    looks = []
+
+    def look(real):
+        def looking(*arguments, **options):
+            looks.append(real)
+            if len(looks) == moment + 1:
+                first.__exit__(None, None, None) if ends else first.add(clip("three"), {"clip_id": "three"})
+            return real(*arguments, **options)
+
+        return looking
+
+    # every store that is opened and every lock that is asked for is a moment
+    for name in ("PoseStore", "_lock"):
+        monkeypatch.setattr(store_folder, name, look(getattr(store_folder, name)))
+    with StoreFolder(path, header(), part_name(1, 2)) as second:
+        monkeypatch.undo()
+        assert len(looks) > moment
+        assert second.done == ({"before", "one", "two"} if ends else {"before", "one", "two", "three"})
+    if not ends:
+        first.__exit__(None, None, None)
+    assert ids(path) == sorted(second.done)
+    assert not list(path.glob("pending/*/*.arrow"))
+
+
+def test_parts_open_one_after_the_other(tmp_path, monkeypatch):
+    path = tmp_path / "s"
+    fill(path, ["one"])
+    waited = []
+    monkeypatch.setattr(StoreFolder, "_recover", lambda store: waited.append(held(path / "pending" / "lock")))
+    with StoreFolder(path, header()):
+        assert waited == [True]
+        assert not held(path / "pending" / "lock")
+
+
+def held(lock):
+    """Whether somebody has a lock."""
+    with open(lock) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def test_at_rest_all_files_are_there_and_nobody_begins(tmp_path):
+    path = tmp_path / "s"
+    with StoreFolder(path, header(), part_name(0, 2)) as store:
+        store.add(clip("one"), {"clip_id": "one"})
+        with pytest.raises(ExtractionError, match=r"a run is filling it \(0000-of-0002\)"), at_rest(path):
+            pass
+    killed = StoreFolder(path, header()).__enter__()
+    killed.add(clip("two"), {"clip_id": "two"})
+    os.close(killed._lock)
+    with at_rest(path) as files:
+        assert [file.parent.name for file in files] == ["s", "all"]
+        assert held(path / "pending" / "lock")
+        assert held(path / "pending" / "all" / "lock")
+    with at_rest(files[0]) as only:
+        assert only == [files[0]]
+    with pytest.raises(FileNotFoundError, match="there is no pose store"), at_rest(tmp_path / "nowhere"):
+        pass
+
+
+def test_a_system_without_file_locks_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fcntl", None)  # as on native Windows
+    with pytest.raises(ExtractionError, match=r"native Windows has not; run this in WSL"):
+        StoreFolder(tmp_path / "s", header()).__enter__()
+    assert not (tmp_path / "s").exists()
+
+
 def test_pending_clips_of_a_part_that_was_killed_are_taken_over(tmp_path):
     path = tmp_path / "s"
     killed = StoreFolder(path, header(), part_name(1, 3))
@@ -110,6 +199,11 @@ def test_another_estimator_or_other_signs_are_refused(tmp_path):
         StoreFolder(path, header(OTHER)).__enter__()
     with pytest.raises(ExtractionError, match=r"other signs \(a, b\) than the list of clips \(a, c\)"):
         StoreFolder(path, header(classes=("a", "c"))).__enter__()
+    with pytest.raises(ExtractionError, match=r"the list has no b\. Put them into it .*or extract into another store"):
+        StoreFolder(path, header(classes=("a", "c"))).__enter__()
+    more = StoreFolder(path, header(classes=("a", "a2", "b")), listed="my clips.csv")
+    with pytest.raises(ExtractionError, match=r"python tools/data/resplit.py \S+/s --clips 'my clips.csv', then this"):
+        more.__enter__()
     fill(path, ["two"])  # nothing was left locked
     assert ids(path) == ["one", "two"]
 
@@ -135,7 +229,7 @@ def test_rewriting_keeps_every_bit_of_the_points(tmp_path):
     before = PoseStore(file)
     rewrite(file, OTHER)
     after = PoseStore(file)
-    np.testing.assert_array_equal(after._digests, before._digests)
+    np.testing.assert_array_equal(after.digests, before.digests)
     assert after.header.estimator == OTHER
 
 

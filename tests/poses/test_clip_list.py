@@ -99,6 +99,21 @@ def test_a_full_csv(tmp_path):
     assert [c.clip_id for c in clips.of_split("train")] == ["x"]
 
 
+def test_clips_that_were_left_out_of_the_splits_are_counted(tmp_path):
+    rows = "video,gloss,splits\na.mp4,x,train\nb.mp4,x,\nc.mp4,x,test\nd.mp4,x, ;\n"
+    (note,) = read_clip_list(csv(tmp_path, rows)).notes
+    assert note.startswith("2 of 4 clips are in no split: b and the like are neither for training nor for testing")
+    assert read_clip_list(csv(tmp_path, "video,gloss,splits\na.mp4,x,\nb.mp4,x,\n")).notes == ()
+
+
+def test_a_list_knows_where_it_was_read_from(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = csv(tmp_path, "video,gloss\na.mp4,x\n")
+    assert read_clip_list(path.name).source == path.name
+    assert read_clip_list(path.name) == read_clip_list(path)
+    assert read_clip_list(touch(tmp_path / "v", "a/jo_1.mp4")).source == str(tmp_path / "v")
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])
 def test_encodings(tmp_path, encoding):
     assert read_clip_list(csv(tmp_path, "video,gloss\na.mp4,情况\n", encoding)).classes == ("情况",)

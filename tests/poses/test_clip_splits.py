@@ -48,6 +48,8 @@ def test_named_signers_are_held_out(clips):
     assert signers(carve_split(clips, "fit", "val", signers=["s3"]), "val") == {"s3"}
     with pytest.raises(ClipListError, match="no clip of signer 's33'"):
         carve_split(clips, signers=["s33"])
+    with pytest.raises(ClipListError, match=r"all 10 signers are held out \(s0, s1, .*nobody is left to learn from"):
+        carve_split(clips, signers=[f"s{s}" for s in range(10)])
 
 
 def test_a_part_of_a_split(clips):
