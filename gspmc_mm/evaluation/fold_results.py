@@ -12,7 +12,8 @@ import numpy as np
 from .calibration import reliability
 from .confusion import confused_pairs, confusion_matrix
 from .estimates import estimate_accuracy
-from .predictions import Predictions, PredictionsError, align, load_predictions
+from .folds import any_fold
+from .predictions import Predictions, align, load_predictions
 from .provenance import origins
 from .results import Confusion, Failure, FoldsRecord, FoldsRow
 from .run_files import PREDICTIONS, Run, fold_folders, fold_record, unfinished
@@ -36,6 +37,8 @@ def collect_folds(
 
     A seed counts when all its folds are there; folds that are not are named in `failed` (begun, not finished) and
     `missing` (never begun).
+
+    A named variant without a folder is a row without figures, its folds are missing.
 
     Args:
         work_dir: Holds VARIANT/seedS/foldK.
@@ -146,23 +149,11 @@ def _splits(records: Iterable[Mapping[str, Any]]) -> str:
     for record in records:
         splits = record.get("identity", {}).get("splits", {})
         text = " / ".join(str(splits[key]) for key in ("train_dataloader", "test_dataloader") if key in splits)
-        fold = "".join(character if not character.isdigit() else "K" for character in text)
-        if fold and fold not in seen:
-            seen.append(fold)
+        if text and any_fold(text) not in seen:
+            seen.append(any_fold(text))
     return "; ".join(seen)
 
 
 def _seconds(records: Sequence[Mapping[str, Any]]) -> float | None:
     times = [record.get("seconds") for record in records]
     return float(sum(times)) if times and all(time is not None for time in times) else None
-
-
-def check_variants(work_dir: Path, variants: Sequence[str]) -> None:
-    """Refuse variants that are not there at all.
-
-    Raises:
-        PredictionsError: With those that are.
-    """
-    known = [path.name for path in sorted(Path(work_dir).glob("*")) if fold_folders(path)]
-    if unknown := [name for name in variants if name not in known]:
-        raise PredictionsError(f"{work_dir} has no variant {', '.join(unknown)}; it has {', '.join(known) or 'none'}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,15 @@ from .intervals import mcnemar, wilson_interval
 from .predictions import Predictions, PredictionsError, align, name_some
 
 TOPK = (1, 5)
+_FOLD_NUMBER = re.compile(r"(?<![A-Za-z])(fold[_-]?)(?:\d+|\{fold\})|\{fold\}")
+
+
+def any_fold(split: str) -> str:
+    """The name of a split with K for the number of its fold: `fold3_train` and `fold{fold}_train` are `foldK_train`.
+
+    Other numbers are part of the name: `gsp35_train` stays as it is.
+    """
+    return _FOLD_NUMBER.sub(lambda found: f"{found[1] or ''}K", split)
 
 
 def pool_folds(folds: Mapping[int, Predictions], signers_disjoint: bool = True) -> Predictions:

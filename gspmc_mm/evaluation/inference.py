@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmaction.registry import DATASETS, MODELS
+from mmaction.registry import DATASETS, MODELS, TRANSFORMS
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
@@ -20,6 +20,7 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from gspmc_mm.datasets.agreement import network_input, other_input, trained_input
 from gspmc_mm.datasets.sign_pose_dataset import override_steps
 from gspmc_mm.skeleton import Layout, get_layout
 
@@ -72,7 +73,8 @@ def load_trained(
 
     Raises:
         FileNotFoundError: There is no such checkpoint.
-        InferenceError: The weights are those of another network.
+        InferenceError: The weights are those of another network, or it was trained on another stream or layout than
+            the test pipeline gives.
     """
     checkpoint = Path(checkpoint)
     if not checkpoint.is_file():
@@ -89,6 +91,9 @@ def load_trained(
     content = CheckpointLoader.load_checkpoint(str(checkpoint), map_location="cpu", logger="silent")
     state = {name.removeprefix("module."): value for name, value in content.get("state_dict", content).items()}
     refuse_other_weights(model, state, checkpoint)
+    difference = other_input(trained_input(content), configured_input(config), checkpoint)
+    if difference:
+        raise InferenceError(f"{config.filename}: {difference}")
     model.load_state_dict(state, strict=False)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     return Trained(config, model.to(device).eval(), checkpoint)
@@ -115,14 +120,32 @@ def refuse_other_weights(model: nn.Module, state: Mapping[str, Any], where: str 
         )
 
 
-def pipeline_steps(config: Config) -> list[dict[str, Any]]:
-    """The steps of the test data set as it runs them, its `pipeline_overrides` applied.
+def dataset_config(config: Config, loader: str = "test_dataloader") -> dict[str, Any] | None:
+    """The one data set of a loader, inside wrappers like RepeatDataset; None where there is no such one."""
+    dataset = (config.get(loader) or {}).get("dataset")
+    while isinstance(dataset, Mapping) and "dataset" in dataset:
+        dataset = dataset["dataset"]
+    return dict(dataset) if isinstance(dataset, Mapping) and "pipeline" in dataset else None
+
+
+def pipeline_steps(config: Config, loader: str = "test_dataloader") -> list[dict[str, Any]]:
+    """The steps of a loader's data set as it runs them, its `pipeline_overrides` applied.
 
     Raises:
-        InferenceError: The config has no test loader with one data set.
+        InferenceError: The config has no such loader with one data set.
     """
-    dataset = _test_dataset(config)
+    dataset = dataset_config(config, loader)
+    if dataset is None:
+        found = (config.get(loader) or {}).get("dataset")
+        raise InferenceError(f"{config.filename}: {loader}.dataset is not one data set with a pipeline; found {found}")
     return [dict(step) for step in override_steps(dataset["pipeline"], dataset.get("pipeline_overrides") or {})]
+
+
+def configured_input(config: Config) -> dict[str, Any]:
+    """`network_input` of the test pipeline of a config, as CheckSignsHook writes that of the training."""
+    decisive = ("SelectKeypoints", "SkeletonStream")
+    steps = [step for step in pipeline_steps(config) if str(step.get("type")).split(".")[-1] in decisive]
+    return network_input(TRANSFORMS.build(step) for step in steps)
 
 
 def network_layout(config: Config) -> Layout | None:
@@ -146,7 +169,8 @@ def clip_loader(config: Config, before: Sequence[Mapping[str, Any]] = ()) -> Dat
     """
     init_default_scope(config.get("default_scope", "mmaction"))
     settings = dict(config.test_dataloader)
-    dataset = {**_test_dataset(config), "pipeline": [*map(dict, before), *pipeline_steps(config)]}
+    pipeline = [*map(dict, before), *pipeline_steps(config)]
+    dataset = {**dataset_config(config), "pipeline": pipeline}
     dataset.pop("pipeline_overrides", None)
     settings["dataset"] = DATASETS.build(dataset)
     settings["sampler"] = dict(type="DefaultSampler", shuffle=False)
@@ -229,12 +253,3 @@ def clip_name(sample: Any, number: int) -> str:
             "the test pipeline"
         )
     return str(clip)
-
-
-def _test_dataset(config: Config) -> dict[str, Any]:
-    dataset = (config.get("test_dataloader") or {}).get("dataset")
-    if not isinstance(dataset, Mapping) or "pipeline" not in dataset:
-        raise InferenceError(
-            f"{config.filename}: test_dataloader.dataset is not one data set with a pipeline; found {dataset}"
-        )
-    return dict(dataset)

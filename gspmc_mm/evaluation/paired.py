@@ -102,14 +102,27 @@ def per_class_difference(
     )
 
 
-def verdict_of(difference: Difference) -> Verdict:
-    """Which is better by more than noise: the interval (that over signers and seeds, if there is one) leaves out 0."""
+def widest_interval(difference: Difference) -> tuple[float, float]:
+    """Ends of what holds both 95 % intervals: over signers, and over signers and seeds where there are several."""
     low, high = difference.low, difference.high
     if difference.low_seeds is not None and difference.high_seeds is not None:
         low, high = min(low, difference.low_seeds), max(high, difference.high_seeds)
+    return low, high
+
+
+def verdict_of(difference: Difference) -> Verdict:
+    """Which is better by more than noise: the interval (that over signers and seeds, if there is one) leaves out 0."""
+    low, high = widest_interval(difference)
     if low > 0:
         return "second"
     return "first" if high < 0 else "noise"
+
+
+def difference_words(difference: Difference) -> str:
+    """`+1.6 [-1.3, +4.3], p 0.28, noise`: points of the second over the first, widest interval, McNemar, verdict."""
+    low, high = widest_interval(difference)
+    verdict = {"second": "better", "first": "worse", "noise": "noise"}[verdict_of(difference)]
+    return f"{100 * difference.mean:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}], p {_p_values(difference)}, {verdict}"
 
 
 def verdict_sentence(first: str, second: str, difference: Difference, signers: int) -> str:

@@ -149,9 +149,11 @@ def config_hash(config: Mapping[str, Any]) -> str:
 
 
 def current_run_info() -> dict[str, Any]:
-    """What mmengine knows about the run in this process: config hash, checkpoint, place, epoch, split.
+    """What mmengine knows about the run in this process: config hash, checkpoint, place, epoch, splits.
 
-    The split is that of the validation or test which is going on; weights of a fusion may not be fitted on a test.
+    `split` is that of the validation or test which is going on, `train_split` and `train_data` (fingerprints by path)
+    are what the network was trained on, where its checkpoint says so: weights of a fusion may be fitted on neither a
+    test nor on clips that were trained on.
 
     Empty outside of an mmengine runner.
     """
@@ -170,21 +172,39 @@ def current_run_info() -> dict[str, Any]:
         "checkpoint": checkpoint,
         "epoch": hub.get_info("epoch"),
         "seed": hub.get_info("seed"),
-        "split": " + ".join(_splits(config.get(f"{hub.get_info('loop_stage')}_dataloader"))) or None,
+        "split": " + ".join(loader_splits(config.get(f"{hub.get_info('loop_stage')}_dataloader"))) or None,
     }
+    trainings = []
     if checkpoint and Path(checkpoint).is_file():
         info["checkpoint_sha256"] = fingerprint(checkpoint).removeprefix("sha256:")
+        trainings.append(_train_loader_of(checkpoint))
+    if hub.get_info("loop_stage") == "val":  # a validation on the way: this very training
+        trainings.append(config.get("train_dataloader"))
+    info["train_split"] = " + ".join(dict.fromkeys(split for one in trainings for split in loader_splits(one))) or None
+    info["train_data"] = config_inputs({"trainings": trainings}) or None
     return {key: value for key, value in info.items() if value is not None}
 
 
-def _splits(dataset: Any) -> Iterator[str]:
+def _train_loader_of(checkpoint: str) -> Mapping[str, Any] | None:
+    """The training loader in the config that mmengine keeps in a checkpoint; None in one that holds weights alone."""
+    from mmengine.config import Config
+    from mmengine.runner.checkpoint import CheckpointLoader
+
+    content = CheckpointLoader.load_checkpoint(checkpoint, map_location="cpu", logger="silent")
+    text = (content.get("meta") or {}).get("cfg")
+    if not isinstance(text, str):
+        return None
+    return Config.fromstring(text, file_format=".py").to_dict().get("train_dataloader")
+
+
+def loader_splits(dataset: Any) -> Iterator[str]:
     """The splits that a loader's config names, under any wrappers of its data sets."""
     if isinstance(dataset, Mapping):
         split = dataset.get("split")
         if split is not None:
             yield from [split] if isinstance(split, str) else split
         for inner in [dataset.get("dataset"), *(dataset.get("datasets") or ())]:
-            yield from _splits(inner)
+            yield from loader_splits(inner)
 
 
 def _strings(value: Any) -> Iterator[str]:

@@ -284,6 +284,8 @@ class AblationRow(_Part):
         top1: None where it has not been run or did not end well.
         top5: As `top1`.
         published: The paper's top-1, as a share.
+        differences: This line minus another in top-1 on the same clips, by the name of the other; see
+            `AblationRecord.references`. None of lines that have no figure, or where signers are not known.
         failed: Runs of this line that ended badly.
         missing: Runs of this line that have not been made.
         seconds: Computing time of its runs.
@@ -296,18 +298,23 @@ class AblationRow(_Part):
     top1: Accuracy | None = None
     top5: Accuracy | None = None
     published: Share | None = None
+    differences: dict[str, Difference] = Field(default_factory=dict)
     failed: tuple[Failure, ...] = ()
     missing: tuple[str, ...] = ()
     seconds: Annotated[float, Field(ge=0.0)] | None = None
 
 
 class AblationRecord(_Record):
-    """A table of variants that differ in one thing; `incomplete` also where a line is."""
+    """A table of variants that differ in one thing; `incomplete` also where a line is.
+
+    `references` names the lines that every other is compared with; the first line where there are none.
+    """
 
     kind: Literal["ablation"] = "ablation"
     table: Text
     data: Text
     split: str = ""
+    references: tuple[str, ...] = ()
     rows: Annotated[tuple[AblationRow, ...], Field(min_length=1)]
 
     def troubles(self) -> Iterator[tuple[str, str]]:

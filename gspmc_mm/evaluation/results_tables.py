@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from .benchmarking.tables import NONE, Sheet
-from .experiments.ablation_report import HEADER, cells
+from .experiments.ablation_report import cells, header
 from .results import (
     AblationRecord,
     Accuracy,
@@ -201,7 +201,8 @@ def _printed(figure: Published | None) -> list[str]:
 def _ablation(record: AblationRecord) -> Sheet:
     note = interval_note([row.top1 for row in record.rows])
     title = ", ".join(filter(None, [record.table, record.data, record.split]))
-    return Sheet(f"{title}; 95 %: {note}" if note else title, HEADER, list(cells(record)))
+    differences = "differences: points [95 %], McNemar p, and whether it is more than noise"
+    return Sheet(f"{title}; 95 %: {note}; {differences}" if note else title, header(record), list(cells(record)))
 
 
 def _robustness(record: RobustnessRecord) -> Sheet:

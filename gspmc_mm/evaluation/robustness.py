@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from .corruptions import CORRUPTIONS, get_corruption
 from .folds import pool_folds
 from .inference import Trained, clip_loader, load_trained, network_layout, predict, read_config
 from .predictions import Predictions, PredictionsError, load_predictions, save_predictions
-from .provenance import config_hash, config_inputs, fingerprint
+from .provenance import config_hash, config_inputs, fingerprint, loader_splits
 from .run_files import fold_folders, fold_record, unfinished
 
 CLEAN = "clean"
@@ -75,10 +75,11 @@ def plan_cells(wanted: Sequence[str] = ()) -> list[Cell]:
 
 @dataclass(frozen=True)
 class Run:
-    """One network and the clips that it is tested on."""
+    """One network and the clips that it is tested on; `inputs` are fingerprints by path of what it was trained on."""
 
     config: Config
     checkpoint: Path
+    inputs: Mapping[str, str] = field(default_factory=dict)
 
     def identity(self) -> dict[str, Any]:
         """What its predictions depend on."""
@@ -87,6 +88,21 @@ class Run:
             "config_sha256": config_hash(Config(decisive).to_dict()),
             "checkpoint": fingerprint(self.checkpoint),
             "data": sorted(config_inputs({"test": Config(decisive).test_dataloader.to_dict()}).values()),
+        }
+
+    def training(self) -> dict[str, Any]:
+        """Splits and data as `fold.json` has them, for `independence_of_records`.
+
+        The splits are those of the config. A plain checkpoint does not say which files it was trained on: then they
+        are those that the config names.
+        """
+        loaders = {key: self.config.get(key) for key in ("train_dataloader", "test_dataloader")}
+        splits = {key: ",".join(loader_splits(loader)) for key, loader in loaders.items()}
+        return {
+            "identity": {
+                "splits": {key: split for key, split in splits.items() if split},
+                "inputs": self.inputs or config_inputs(Config(loaders).to_dict()),
+            }
         }
 
 
@@ -151,8 +167,9 @@ def _run_of_fold(folder: Path, config: Path, options: Mapping[str, Any] | None) 
             f"{', '.join(sorted(path.name for path in folder.glob('*.py'))) or 'no config'} there"
         )
     # The record has the path of the day of the training; the folder may have been moved or copied since.
-    checkpoint = folder / Path(fold_record(folder)["checkpoint"]).name
-    return Run(read_config(written, options), checkpoint)
+    record = fold_record(folder)
+    checkpoint = folder / Path(record["checkpoint"]).name
+    return Run(read_config(written, options), checkpoint, record.get("identity", {}).get("inputs", {}))
 
 
 class Measurement:

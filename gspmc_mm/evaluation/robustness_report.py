@@ -14,6 +14,7 @@ from .predictions import Predictions, align
 from .results import RobustnessCell, RobustnessDifference, RobustnessRecord
 from .robustness import CLEAN, Cell, Contender
 from .signer_bootstrap import bootstrap_difference
+from .signer_independence import independence_of_records
 
 Measured = Mapping[str, Mapping[Cell, Predictions]]
 
@@ -53,6 +54,7 @@ def robustness_record(
         data=data,
         provenance=dict(provenance),
         note=" ".join([*impossible(contenders, cells), *without_effect(measured)]),
+        independence=independence_of_records([run.training() for contender in contenders for run in contender.runs]),
         checkpoints={contender.name: str(contender.checkpoint) for contender in contenders},
         corruptions={kind: _words(kind) for kind in kinds},
         cells=tuple(
@@ -191,8 +193,7 @@ def robustness_markdown(record: RobustnessRecord) -> str:
         "corruption: 95 % interval by a bootstrap over signers, p by McNemar's exact test.",
         markdown_table(robustness_header(record), robustness_rows(record)),
     ]
-    if record.note:
-        parts.append(record.note)
+    parts += [text for text in (record.independence, record.note) if text]
     if record.incomplete:
         parts.append("INCOMPLETE: " + "; ".join(f"{run}: {reason}" for run, reason in record.troubles()))
     facts = record.provenance

@@ -27,6 +27,7 @@ import numpy as np
 from .folds import pool_folds
 from .predictions import Predictions, PredictionsError, load_predictions
 from .provenance import fingerprint
+from .signer_independence import clips_of_splits, split_names
 
 PREDICTIONS, RECORD = "predictions.npz", "fold.json"
 _SEED, _FOLD = re.compile(r"(?<![A-Za-z])seed[_-]?(\d+)"), re.compile(r"(?<![A-Za-z])fold[_-]?(\d+)")
@@ -221,6 +222,31 @@ def recorded_split(path: Path, predictions: Predictions) -> str | None:
     if split is None and path.name == PREDICTIONS:
         split = fold_record(path.parent).get("identity", {}).get("splits", {}).get("test_dataloader")
     return None if split is None else str(split)
+
+
+@dataclass(frozen=True)
+class TrainedOn:
+    """What the network behind predictions was trained on.
+
+    Attributes:
+        splits: Names of its splits.
+        clips: Their clips; None where the pose store is not at hand, or another one by now.
+    """
+
+    splits: tuple[str, ...]
+    clips: frozenset[str] | None
+
+
+def recorded_training(path: Path, predictions: Predictions) -> TrainedOn | None:
+    """What predictions say of the training behind them, else what `fold.json` beside them says; None if nobody does."""
+    split, inputs = predictions.info.get("train_split"), predictions.info.get("train_data") or {}
+    if split is None:
+        identity = fold_record(path.parent).get("identity", {})
+        split, inputs = identity.get("splits", {}).get("train_dataloader"), identity.get("inputs", {})
+    if split is None:
+        return None
+    splits = tuple(part for one in str(split).split(" + ") for part in split_names(one))
+    return TrainedOn(splits, clips_of_splits(inputs, splits))
 
 
 def check_different(runs: Mapping[str, Predictions]) -> None:

@@ -72,15 +72,35 @@ def independence_of_records(records: Sequence[Mapping[str, Any]], root: Path | N
 
 def _cut_of(identity: Mapping[str, Any], root: Path) -> tuple[Path, str, str] | None:
     """Store, training split and test split; None where there is no one store of the recorded fingerprint there."""
-    splits = identity.get("splits", {})
-    found = [
-        root / name
-        for name, mark in identity.get("inputs", {}).items()
-        if _is_store(root / name) and _fingerprint(root / name) == mark
-    ]
-    if len(found) != 1 or not {"train_dataloader", "test_dataloader"} <= set(splits):
+    splits, store = identity.get("splits", {}), _store_of(identity.get("inputs", {}), root)
+    if store is None or not {"train_dataloader", "test_dataloader"} <= set(splits):
         return None
-    return found[0], splits["train_dataloader"], splits["test_dataloader"]
+    return store, splits["train_dataloader"], splits["test_dataloader"]
+
+
+def _store_of(inputs: Mapping[str, str], root: Path) -> Path | None:
+    """The one pose store among files with fingerprints; None where it is not at hand, or another one by now."""
+    found = [
+        root / name for name, mark in inputs.items() if _is_store(root / name) and _fingerprint(root / name) == mark
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def clips_of_splits(inputs: Mapping[str, str], splits: Sequence[str]) -> frozenset[str] | None:
+    """Ids of the clips of some splits of the pose store among `inputs` (fingerprints by path).
+
+    None where the store is not at hand, or is another one by now, or has no such split.
+    """
+    path = _store_of(inputs, Path())
+    if path is None:
+        return None
+    from gspmc_mm.poses import PoseStore
+
+    store = PoseStore(path)
+    try:
+        return frozenset(str(store.clip_ids[i]) for i in store.indices(list(splits)))
+    except (KeyError, ValueError):
+        return None
 
 
 def _independence_of_cut(path: Path, train: str, test: str) -> SignerIndependence:

@@ -12,8 +12,13 @@ from .estimates import estimate_accuracy
 from .fusion import FIXED_WEIGHTS, check_validation, common_clips, fit_weights, fixed_weights, fuse, normalised
 from .predictions import Predictions, PredictionsError, name_some
 from .results import FusionRecord, FusionRow, Published
-from .run_files import Run, Source, check_different, recorded_split, seeds_of_all
+from .run_files import Run, Source, check_different, recorded_split, recorded_training, seeds_of_all
 from .signer_independence import independence_of_records
+
+_UNSEEN = (
+    "weights are fitted on clips that the networks have not seen: train on a split without them (gsp35_fit and "
+    "gsp35_val, foldK_fit and foldK_val) and predict those"
+)
 
 
 @dataclass(frozen=True)
@@ -24,11 +29,13 @@ class Weighting:
         weights: By seed and fold; (S,) shares in the order of the streams.
         fitted_on: What they were fitted on; empty where they are fixed in advance.
         seen_signers: Signers of the validation who are tested as well.
+        unchecked: Validation files of which nobody can say by clip what their networks were trained on.
     """
 
     weights: Mapping[tuple[int, int], np.ndarray]
     fitted_on: str = ""
     seen_signers: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()
 
     @property
     def mean(self) -> np.ndarray:
@@ -72,10 +79,11 @@ def fitted_weighting(
         prior: Weights to lean on, see `fit_weights`; the fixed ones of j, b, jm, bm by default, equal ones for others.
 
     Raises:
-        PredictionsError: Fitting on what is reported (by clip, or by the split that is recorded), or seeds, folds,
-            streams that do not fit.
+        PredictionsError: Fitting on what is reported (by clip, or by the split that is recorded) or on what was
+            trained on (the same), or seeds, folds, streams that do not fit.
     """
     refuse_test_split(streams, fit, what)
+    unchecked = refuse_training_clips(fit, what)
     names, fit_by_name = [source.name for source in streams], {source.name: source for source in fit}
     if set(fit_by_name) != set(names):
         raise PredictionsError(f"--fit {what}: streams {sorted(fit_by_name)}, the test has {sorted(names)}")
@@ -97,7 +105,7 @@ def fitted_weighting(
         seen |= set(check_validation(validation, test, where))
         check_different(validation)
         weights[seed, fold] = fit_weights(validation, prior)
-    return Weighting(weights, what, tuple(sorted(seen)))
+    return Weighting(weights, what, tuple(sorted(seen)), unchecked)
 
 
 def refuse_test_split(streams: Sequence[Source], fit: Sequence[Source], what: str) -> None:
@@ -116,16 +124,49 @@ def refuse_test_split(streams: Sequence[Source], fit: Sequence[Source], what: st
         for run in source.runs.values():
             for fold, path in run.files.items():
                 split = recorded_split(path, run.folds[fold])
-                if split is not None and (split in reported or _names_a_test(split)):
+                if split is not None and (split in reported or _names_a(split, "test")):
                     raise PredictionsError(
                         f"--fit {what}: {path} is about the split {split!r}, a test split: weights fitted on what is "
                         "reported are refused; predict a validation split"
                     )
 
 
-def _names_a_test(split: str) -> bool:
-    """Whether a split, or one of several joined by +, is called a test split."""
-    return any(part == "test" or part.endswith("_test") for part in split.split(" + "))
+def refuse_training_clips(fit: Sequence[Source], what: str) -> tuple[str, ...]:
+    """Refuse validation predictions of clips that their own networks were trained on: there every stream is right.
+
+    Returns:
+        The files of which that cannot be said by clip: no record of the training, or its pose store is not at hand.
+
+    Raises:
+        PredictionsError: Their split is called a training split, is one that the network was trained on, or shares
+            clips with it.
+    """
+    unchecked = []
+    for source in fit:
+        for run in source.runs.values():
+            for fold, path in run.files.items():
+                predictions = run.folds[fold]
+                split, trained = recorded_split(path, predictions), recorded_training(path, predictions)
+                where = f"--fit {what}: {path}"
+                if split is not None and _names_a(split, "train"):
+                    raise PredictionsError(f"{where} is about the split {split!r}, a training split; {_UNSEEN}")
+                if trained is None or trained.clips is None:
+                    unchecked.append(str(path))
+                if trained is None:
+                    continue
+                if split is not None and set(split.split(" + ")) & set(trained.splits):
+                    raise PredictionsError(f"{where} is about {split!r}, which its network was trained on; {_UNSEEN}")
+                if shared := (trained.clips or frozenset()) & set(predictions.clip_id.tolist()):
+                    raise PredictionsError(
+                        f"{where}: {len(shared)} of {len(predictions)} clips ({name_some(shared)}) are in "
+                        f"{', '.join(trained.splits)}, which its network was trained on; {_UNSEEN}"
+                    )
+    return tuple(unchecked)
+
+
+def _names_a(split: str, part: str) -> bool:
+    """Whether a split, or one of several joined by +, is called `test` (or `train`), or ends so."""
+    return any(name == part or name.endswith(f"_{part}") for name in split.split(" + "))
 
 
 def fuse_sources(streams: Sequence[Source], weighting: Weighting, intersect: bool = False) -> Fused:
@@ -182,6 +223,11 @@ def fusion_record(
         note += (
             f" {len(weighting.seen_signers)} signers of the validation clips are in the test as well: "
             f"{name_some(weighting.seen_signers)}."
+        )
+    if weighting.unchecked:
+        note += (
+            f" That the weights were fitted on clips which the networks have not seen is not known by clip for "
+            f"{len(weighting.unchecked)} files: {name_some(weighting.unchecked)}."
         )
     return FusionRecord(
         title=title,

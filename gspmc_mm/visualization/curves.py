@@ -60,11 +60,7 @@ def read_training_curves(path: str | os.PathLike[str], name: str | None = None) 
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"no training to draw at {path}")
-    if path.is_file():
-        files = [path]
-    else:
-        files = sorted(path.glob("*/vis_data/scalars.json")) + sorted(path.glob("vis_data/scalars.json"))
-    runs = [records for file in files if (records := _read_lines(file))]
+    runs = [records for file in scalar_files(path) if (records := _read_lines(file))]
     if not any(_is_train(record) for records in runs for record in records):
         raise CurvesError(
             f"no training scalars under {path} (looked for */vis_data/scalars.json): was anything "
@@ -74,6 +70,14 @@ def read_training_curves(path: str | os.PathLike[str], name: str | None = None) 
     for records in runs:
         _add_run(curves, records)
     return curves
+
+
+def scalar_files(path: str | os.PathLike[str]) -> list[Path]:
+    """The files of scalars in a work dir, one for each start of the training; a file stands for itself."""
+    path = Path(path)
+    if path.is_file():
+        return [path]
+    return sorted(path.glob("*/vis_data/scalars.json")) + sorted(path.glob("vis_data/scalars.json"))
 
 
 def draw_training_curves(

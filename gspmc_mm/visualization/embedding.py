@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from gspmc_mm.extras import how_to_install
+
 from .curves import COLOURS
 from .saving import new_figure, save_figure
 
@@ -42,7 +44,7 @@ def to_plane(vectors: np.ndarray, method: str = "tsne", seed: int = 0) -> np.nda
         raise ValueError(f"expected vectors (N, D) with N >= 3, found {vectors.shape}")
     if method == "pca":
         return principal_plane(vectors)
-    missing = "{} needs {}: pip install 'gspmc_mm[figures]', or take --method pca"
+    missing = "{} needs {}; " + how_to_install("figures") + ", or take --method pca"
     if method == "tsne":
         try:
             from sklearn.manifold import TSNE

@@ -15,8 +15,8 @@ from gspmc_mm.evaluation.provenance import (
     fingerprint,
     gather_provenance,
     git_state,
-    write_json,
 )
+from gspmc_mm.files import write_json
 
 
 def test_everything_is_there_and_json() -> None:

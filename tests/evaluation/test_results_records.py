@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from gspmc_mm.evaluation import Predictions, gather_provenance, save_predictions
-from gspmc_mm.evaluation.fold_results import check_variants, collect_folds
-from gspmc_mm.evaluation.predictions import PredictionsError
+from gspmc_mm.evaluation.fold_results import collect_folds
+from gspmc_mm.evaluation.folds import any_fold
 from gspmc_mm.evaluation.published import published_figures, published_names
 from gspmc_mm.evaluation.results import (
     AblationRecord,
@@ -206,6 +206,25 @@ def test_unfinished_folds_are_named_and_their_seed_does_not_count(tmp_path: Path
 def test_nothing_to_collect(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="holds no VARIANT"):
         collect_folds(tmp_path, "Folds", "toy", FACTS)
-    fold(tmp_path / "ours", 0)
-    with pytest.raises(PredictionsError, match="no variant their; it has ours"):
-        check_variants(tmp_path, ["their"])
+
+
+def test_a_variant_that_was_not_run_yet_is_a_row_that_says_so(tmp_path: Path) -> None:
+    for number in range(2):
+        fold(tmp_path / "ours", number)
+    record = collect_folds(tmp_path, "Folds", "toy", FACTS, variants=["ours", "theirs"])
+    assert [(row.name, row.top1 is None) for row in record.rows] == [("ours", False), ("theirs", True)]
+    assert dict(record.troubles()) == {f"theirs seed 0 fold {number}": "not run" for number in range(2)}
+
+
+@pytest.mark.parametrize(
+    ("split", "general"),
+    [
+        ("fold3_train / fold3_test", "foldK_train / foldK_test"),
+        ("fold{fold}_fit", "foldK_fit"),
+        ("part{fold}", "partK"),
+        ("gsp35_train / gsp35_test", "gsp35_train / gsp35_test"),
+        ("unfold2_test", "unfold2_test"),
+    ],
+)
+def test_only_the_number_of_the_fold_gives_way(split: str, general: str) -> None:
+    assert any_fold(split) == general

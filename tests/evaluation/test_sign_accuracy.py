@@ -146,7 +146,9 @@ def test_the_dump_says_which_checkpoint(tmp_path: Path) -> None:
     from mmengine.logging import MessageHub
 
     checkpoint = tmp_path / "epoch_1.pth"
-    checkpoint.write_bytes(b"weights")
+    # A real one: it is read, for what the network was trained on.
+    trained = Config({"train_dataloader": {"dataset": {"type": "RepeatDataset", "dataset": {"split": "gsp35_fit"}}}})
+    torch.save({"state_dict": {}, "meta": {"cfg": trained.pretty_text}}, checkpoint)
     config = Config({"load_from": str(checkpoint), "work_dir": "w", "model": {"alpha": 0.5}})
     hub = MessageHub.get_instance(f"test-{tmp_path.name}")
     hub.update_info("cfg", config.pretty_text)
@@ -158,3 +160,23 @@ def test_the_dump_says_which_checkpoint(tmp_path: Path) -> None:
     assert info["checkpoint"] == str(checkpoint)
     assert len(info["checkpoint_sha256"]) == 64
     assert len(info["config_sha256"]) == 64
+    assert info["train_split"] == "gsp35_fit"
+
+
+def test_a_validation_on_the_way_is_of_this_training_and_bare_weights_say_nothing(tmp_path: Path) -> None:
+    checkpoint, store = tmp_path / "weights.pth", tmp_path / "data.npz"
+    torch.save({"weight": torch.zeros(1)}, checkpoint)
+    store.write_bytes(b"clips")
+    dataset = {"dataset": {"split": ["fold0_train", "more"], "ann_file": str(store)}}
+    config = Config({"load_from": str(checkpoint), "train_dataloader": dataset, "val_dataloader": dataset})
+    infos = {}
+    for stage in ("val", "test"):
+        hub = MessageHub.get_instance(f"training of {stage}")
+        hub.update_info("cfg", config.pretty_text)
+        hub.update_info("loop_stage", stage)
+        evaluate(SignAccuracy(dump=tmp_path / "p.npz"), samples(torch.zeros(1, 3), [0]))
+        infos[stage] = load_predictions(tmp_path / "p.npz").info
+    assert infos["val"]["train_split"] == "fold0_train + more"
+    assert list(infos["val"]["train_data"]) == [str(store)]
+    assert "train_split" not in infos["test"]
+    assert "train_data" not in infos["test"]

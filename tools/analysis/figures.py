@@ -19,7 +19,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-Drawn = tuple[Sequence[Path], dict[str, Any], dict[str, str]]
+#: Pictures, the numbers in them, fingerprints of what was read by path, and the seeds behind it.
+Drawn = tuple[Sequence[Path], dict[str, Any], dict[str, str], list[int]]
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -118,11 +119,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Draw; 0 when the figure was written."""
     args = parse_args(argv)
     try:
-        pictures, numbers, data = args.draw(args)
+        pictures, numbers, data, seeds = args.draw(args)
         from gspmc_mm.evaluation.provenance import gather_provenance
         from gspmc_mm.files import write_json
 
-        facts = gather_provenance(seed=getattr(args, "seed", None), data=data)
+        facts = gather_provenance(seed=seeds, data=data)
         record = write_json(f"{args.out}.figure.json", {"figure": args.figure, **numbers, "provenance": facts})
     except (ValueError, OSError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -135,8 +136,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def load_networks(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str]]:
-    """Networks by name, and the fingerprints of what they were read from.
+def load_networks(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str], list[int]]:
+    """Networks by name, the fingerprints of what they were read from, and the seeds of their trainings.
 
     Raises:
         ValueError: Names that do not fit; see `load_trained`.
@@ -149,13 +150,25 @@ def load_networks(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, s
     names = args.names or [Path(config).stem for config, _ in pairs]
     if len(names) != len(pairs) or len(set(names)) != len(names):
         raise ValueError(f"{len(pairs)} networks need as many different names, found {names}; give them with --names")
-    networks, data = {}, {}
+    networks, data, seeds = {}, {}, set()
     for name, (path, checkpoint) in zip(names, pairs, strict=True):
         config = read_config(path, parse_options(args.cfg_options))
         networks[name] = load_trained(config, checkpoint, args.device)
         head = config.model.cls_head.get("text_bank")
         data |= config_inputs({"test": config.test_dataloader.to_dict(), "weights": str(checkpoint), "texts": head})
-    return networks, data
+        seeds |= set(seeds_of_training(Path(checkpoint).parent))
+    return networks, data, sorted(seeds)
+
+
+def seeds_of_training(work_dir: Path) -> list[int]:
+    """The seed that `fold.json` names, else that of the config which the training wrote there; none if nobody says."""
+    from gspmc_mm.evaluation.inference import read_config
+    from gspmc_mm.evaluation.run_files import fold_record
+
+    if (seed := fold_record(work_dir).get("identity", {}).get("seed")) is not None:
+        return [seed]
+    seeds = [(read_config(path).get("randomness") or {}).get("seed") for path in sorted(work_dir.glob("*.py"))]
+    return [seed for seed in seeds if seed is not None]
 
 
 def labels_of_signs(glosses: Sequence[str], classes: Sequence[str]) -> list[int]:
@@ -182,7 +195,7 @@ def draw_attention_figure(args: argparse.Namespace) -> Drawn:
     from gspmc_mm.evaluation.inference import clip_loader
     from gspmc_mm.visualization.attention import draw_attention
 
-    networks, data = load_networks(args)
+    networks, data, seeds = load_networks(args)
     layouts = {name: trained.model.backbone.layout for name, trained in networks.items()}
     if len(set(layouts.values())) > 1:
         raise ValueError(
@@ -212,7 +225,7 @@ def draw_attention_figure(args: argparse.Namespace) -> Drawn:
         "joints": list(layout.joint_names),
         "responses": {name: np.round(one.nodes, 4).tolist() for name, one in found.items()},
     }
-    return pictures, numbers, data
+    return pictures, numbers, data, seeds
 
 
 def fullest_frame(dataset: Any, clip_id: str, layout: Any) -> Any:
@@ -266,7 +279,8 @@ def draw_gain_figure(args: argparse.Namespace) -> Drawn:
         "knowledge_base": args.kb,
         "signs": [{**asdict(sign), "gain": sign.gain} for sign in signs],
     }
-    return pictures, numbers, first.data | second.data | {args.descriptions: fingerprint(args.descriptions)}
+    data = first.data | second.data | {args.descriptions: fingerprint(args.descriptions)}
+    return pictures, numbers, data, seeds
 
 
 def sign_gains(report: Any, labels: Any, pairs: Sequence[tuple[Any, Any]]) -> list:
@@ -308,15 +322,19 @@ def draw_confusion_figure(args: argparse.Namespace) -> Drawn:
     runs = list(source.pooled().values())
     counts = sum(confusion_matrix(run.scores, run.label) for run in runs)
     classes = runs[0].classes or tuple(str(label) for label in range(runs[0].num_classes))
-    seeds = f", {len(runs)} seeds added up" if len(runs) > 1 else ""
-    pictures = draw_confusion(counts, classes, args.out, block=args.block, title=args.title or f"{source.name}{seeds}")
+    added_up = f", {len(runs)} seeds added up" if len(runs) > 1 else ""
+    pictures = draw_confusion(
+        counts, classes, args.out, block=args.block, title=args.title or f"{source.name}{added_up}"
+    )
     pairs = [asdict(pair) for pair in confused_pairs(counts, classes, both_ways=True, limit=50)]
-    return pictures, {"seeds": sorted(source.runs), "confused_pairs": pairs}, source.data
+    seeds = sorted(source.runs)
+    return pictures, {"seeds": seeds, "confused_pairs": pairs}, source.data, seeds
 
 
 def draw_curves_figure(args: argparse.Namespace) -> Drawn:
     """Training curves."""
-    from gspmc_mm.visualization.curves import draw_training_curves
+    from gspmc_mm.evaluation.provenance import fingerprint
+    from gspmc_mm.visualization.curves import draw_training_curves, scalar_files
 
     runs = {}
     for text in args.runs:
@@ -326,7 +344,10 @@ def draw_curves_figure(args: argparse.Namespace) -> Drawn:
             raise ValueError(f"two trainings are called {name}: name them, as in A={place}")
         runs[name] = place
     pictures = draw_training_curves(runs, args.out, title=args.title or None, loss=args.loss, metric=args.metric)
-    return pictures, {"runs": {name: str(place) for name, place in runs.items()}}, {}
+    places = [Path(place) for place in runs.values()]
+    data = {str(path): fingerprint(path) for place in places for path in scalar_files(place)}
+    seeds = sorted({seed for place in places for seed in seeds_of_training(place)})
+    return pictures, {"runs": {name: str(place) for name, place in runs.items()}}, data, seeds
 
 
 def draw_embedding_figure(args: argparse.Namespace) -> Drawn:
@@ -337,7 +358,7 @@ def draw_embedding_figure(args: argparse.Namespace) -> Drawn:
     from gspmc_mm.evaluation.inference import clip_loader
     from gspmc_mm.visualization.embedding import Plane, draw_embedding, to_plane
 
-    networks, data = load_networks(args)
+    networks, data, seeds = load_networks(args)
     dataset = clip_loader(next(iter(networks.values())).config, []).dataset
     classes = list(getattr(dataset, "metainfo", {}).get("classes") or ())
     planes, agreement, labels = {}, {}, None
@@ -364,7 +385,8 @@ def draw_embedding_figure(args: argparse.Namespace) -> Drawn:
     signs = {label: classes[label] if classes else str(label) for label in chosen}
     how = {"tsne": "t-SNE, cosine", "umap": "UMAP, cosine", "pca": "PCA"}[args.method]
     pictures = draw_embedding(planes, signs, args.out, title=args.title or f"{len(labels)} test clips, {how}")
-    return pictures, {"method": args.method, "nearest_agreement": agreement, "signs": list(signs.values())}, data
+    numbers = {"method": args.method, "seed": args.seed, "nearest_agreement": agreement, "signs": list(signs.values())}
+    return pictures, numbers, data, seeds
 
 
 def draw_severity_figure(args: argparse.Namespace) -> Drawn:
@@ -381,7 +403,9 @@ def draw_severity_figure(args: argparse.Namespace) -> Drawn:
             f"{args.record} is a record of kind {record.kind}; expected one of tools/analysis/robustness.py"
         )
     pictures = draw_severity(severity_panels(record), args.out, title=args.title or f"{record.title}: {record.data}")
-    return pictures, {"record": str(args.record)}, {str(args.record): fingerprint(args.record)}
+    seeds = record.provenance["seed"]  # one, several, or None where nobody recorded any
+    seeds = list(seeds) if isinstance(seeds, list) else [seeds] * (seeds is not None)
+    return pictures, {"record": str(args.record)}, {str(args.record): fingerprint(args.record)}, seeds
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@
 A stream is NAME=PLACE[,PLACE...]: an .npz of SignAccuracy's dump, a folder of signer_folds.py (its folds are pooled,
 its seeds averaged), or a quoted pattern such as 'runs/j/fold*/predictions.npz' (folds). Several places: several seeds.
 Weights are 2:2:1:1 for j, b, jm, bm, or --weights, or fitted on validation clips by --fit, each fold on its own; clips
-that are tested are refused there. The exit status is 0 only if everything was written.
+that are tested, or that the networks were trained on, are refused there. The exit status is 0 only if everything was
+written.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import argparse
 import json
 import logging
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
-import gspmc_mm  # noqa: F401  repairs mmaction and registers the components
+from gspmc_mm.evaluation.inference import dataset_config, pipeline_steps
 
 AXES = ("people", "frames", "joints", "channels")
 
@@ -52,18 +52,10 @@ def count_parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def pipeline_steps(cfg: Config) -> Iterator[Mapping[str, Any]]:
-    """The transforms of the test pipeline, then those of the others, as far as the config has them."""
-    for loader in ("test_dataloader", "val_dataloader", "train_dataloader"):
-        dataset = (cfg.get(loader) or {}).get("dataset") or {}
-        while "dataset" in dataset:  # RepeatDataset and the like
-            dataset = dataset["dataset"]
-        yield from dataset.get("pipeline") or ()
-
-
 def first_setting(cfg: Config, name: str) -> int | None:
-    """A setting of the first transform that has it."""
-    return next((step[name] for step in pipeline_steps(cfg) if name in step), None)
+    """A setting of the first transform that has it: of the test pipeline, then of the others that the config has."""
+    loaders = [one for one in ("test_dataloader", "val_dataloader", "train_dataloader") if dataset_config(cfg, one)]
+    return next((step[name] for loader in loaders for step in pipeline_steps(cfg, loader) if name in step), None)
 
 
 def backbone_input(model: nn.Module, cfg: Config) -> tuple[int | None, int | None]:

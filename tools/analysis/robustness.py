@@ -189,8 +189,8 @@ def report(args: argparse.Namespace, contenders: list, measured: dict, cells: li
     for row in robustness_rows(record):
         table.add_row(*row)
     console.print(table)
-    if record.note:
-        console.print(record.note, markup=False, highlight=False, soft_wrap=True)
+    for text in filter(None, (record.independence, record.note)):
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
     out = args.work_dir / "robustness"
     written = [write_record(f"{out}.json", record), write_text(f"{out}.md", robustness_markdown(record))]
     panels = severity_panels(record)

@@ -5,6 +5,9 @@ Each fold is a training (`tools/train.py`) and a test (`tools/test.py`) of its o
 kept, an interrupted training is resumed. What is tested is always the last checkpoint, so nothing
 is chosen on the held-out clips.
 
+A training is one process. Where its batch is not the `auto_scale_lr.base_batch_size` of the config, the learning rate
+is scaled to it.
+
 Example:
     python tools/analysis/signer_folds.py configs/ctrgcn_wlasl100_j.py \\
         --variants gspmc=configs/gspmc_wlasl100_j.py --work-dir work_dirs/folds/wlasl100
@@ -34,6 +37,7 @@ from gspmc_mm.evaluation.folds import (
     ACCURACY_HEADER,
     COMPARISON_HEADER,
     accuracy_rows,
+    any_fold,
     comparison_rows,
     report_markdown,
 )
@@ -139,7 +143,7 @@ def write_report(args: argparse.Namespace, runs: Sequence[FoldRun], console: Con
         scores.setdefault(run.variant.name, {}).setdefault(run.seed, {})[run.fold] = run.load_predictions()
     report, pooled = fold_report(scores, signers_disjoint=not args.allow_shared_signers)
     data = {path: mark for run in runs for path, mark in run.identity["inputs"].items()}
-    report["splits"] = f"{args.train_split} / {args.test_split}, folds {args.folds}"
+    report["splits"] = f"{any_fold(args.train_split)} / {any_fold(args.test_split)}, folds {args.folds}"
     report["provenance"] = gather_provenance(seed=args.seeds, data=data)
     for run in runs:
         entry = report["variants"][run.variant.name]

@@ -82,6 +82,7 @@ def measure(args: argparse.Namespace, console: Console) -> TextProbeRecord:
     from gspmc_mm.descriptions import TextBank
     from gspmc_mm.evaluation import gather_provenance
     from gspmc_mm.evaluation.experiments.planning import parse_options
+    from gspmc_mm.evaluation.folds import any_fold
     from gspmc_mm.evaluation.inference import read_config
     from gspmc_mm.evaluation.provenance import fingerprint
     from gspmc_mm.evaluation.results import TextProbeRecord, TextProbeRow
@@ -118,8 +119,7 @@ def measure(args: argparse.Namespace, console: Console) -> TextProbeRecord:
         ),
         seconds=time.perf_counter() - started,
         data=args.data or str(source),
-        split=f"{args.train_split} / {args.test_split}".replace("{fold}", "K")
-        + f", folds {', '.join(map(str, args.folds))}",
+        split=f"{any_fold(args.train_split)} / {any_fold(args.test_split)}, folds {', '.join(map(str, args.folds))}",
         term=args.term,
         group=args.group,
         ridge=args.ridge,

@@ -39,6 +39,7 @@ from gspmc_mm.datasets import LoadSignDescriptions
 from gspmc_mm.descriptions import GLOBAL_TERM, SYNONYM_TERM, TextBank
 from gspmc_mm.evaluation import config_hash, gather_provenance
 from gspmc_mm.evaluation.benchmarking.timing import take_turns, timed
+from gspmc_mm.evaluation.inference import pipeline_steps
 from gspmc_mm.files import write_json
 from gspmc_mm.models.part_pooling import global_pooling
 from gspmc_mm.skeleton import get_layout
@@ -214,10 +215,7 @@ def input_shape(cfg: Config) -> tuple[int, int, int, int, int]:
     Raises:
         CostError: The pipeline does not say how many frames a clip has.
     """
-    dataset = cfg.train_dataloader.dataset
-    while "dataset" in dataset:
-        dataset = dataset["dataset"]
-    frames = next((step["clip_len"] for step in dataset["pipeline"] if "clip_len" in step), None)
+    frames = next((step["clip_len"] for step in pipeline_steps(cfg, "train_dataloader") if "clip_len" in step), None)
     if frames is None:
         raise CostError("no step of the train pipeline has a clip_len")
     backbone = cfg.model.backbone

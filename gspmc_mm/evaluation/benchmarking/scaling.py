@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -16,13 +15,7 @@ import torch
 from torch import distributed, nn
 
 from gspmc_mm.evaluation.benchmarking.contenders import CHANNELS, Runner, contenders
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+from gspmc_mm.evaluation.experiments.execution import free_port
 
 
 def run_ranks(ranks: int, arguments: dict[str, Any]) -> list[float]:

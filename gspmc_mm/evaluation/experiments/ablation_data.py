@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from mmengine.config import Config
 
-from gspmc_mm.descriptions import TextBank, gloss_only, load_descriptions
+from gspmc_mm.descriptions import GLOSS_ONLY_NOTE, TextBank, gloss_only, load_descriptions
 from gspmc_mm.evaluation.experiments.planning import ExperimentError, inner_dataset
 
 CLIP = "open_clip:ViT-B-32-quickgelu/openai"
@@ -67,6 +67,19 @@ class BankRecipe:
     encoder: str | None = None
 
 
+#: How the part of a bank's note begins that an option of `tools/gsp/encode.py` leaves there, `{}` is its seed.
+_MARKS: Mapping[str, str] = MappingProxyType(
+    {
+        "--gloss-only": GLOSS_ONLY_NOTE,
+        "--center": "centred: mean vector of each term subtracted",
+        "--shuffle": "texts shuffled among the signs (seed {})",
+        "--rotate": "rotated: random vectors with the Gram matrix of the texts (seed {})",
+        "--wrong-parts": "part texts given to the wrong part (seed {})",
+    }
+)
+# So begins the part of a note that is the encoder's own (`TextEncoder.note`; there is none for CLIP).
+_ENCODERS_OWN = "not CLIP"
+
 #: Recipe by the name of the file.
 BANKS: Mapping[str, BankRecipe] = MappingProxyType(
     {
@@ -99,6 +112,10 @@ def _generated(language: str) -> dict[str, str]:
     }
 
 
+_FALLING = (
+    "On this data set the weight of the texts falls to 0 along a cosine in all lines (the ContrastScheduleHook of "
+    "configs/gspmc_wlasl100_j.py), which is not the paper's: alpha is the weight at the beginning."
+)
 _SYNTHSIGN_TEXTS = "python tools/data/synthsign.py --signs {signs} --stand-ins {folder}"
 
 #: The data sets by name.
@@ -134,6 +151,7 @@ DATA_SETS: Mapping[str, AblationData] = MappingProxyType(
                     "--out {folder}/descriptions.json",
                 },
                 note="Hands only; whole signers are held out in every fold.",
+                notes_on=dict.fromkeys(("alpha", "tau", "pairs"), _FALLING),
             ),
             AblationData(
                 "bdsl55",
@@ -214,7 +232,7 @@ def _prepare_one(path: Path, data: AblationData, repository: Path, say: Callable
     """Make one file, or refuse it.
 
     Raises:
-        ExperimentError: It cannot be made, or it is of other descriptions.
+        ExperimentError: It cannot be made, or it is a bank of other texts, another encoder or another control.
     """
     recipe = BANKS.get(path.name)
     if recipe is not None:
@@ -222,7 +240,7 @@ def _prepare_one(path: Path, data: AblationData, repository: Path, say: Callable
     command = _command_for(path, data, recipe)
     if path.exists():
         if recipe is not None:
-            _check_bank(path, data.folder / recipe.descriptions, recipe, command)
+            _check_bank(path, data, recipe, command)
         return
     if path.name in data.named or not command:
         raise ExperimentError(f"{path} is not there; make it with: {command or 'see docs/own_data.md'}")
@@ -253,10 +271,43 @@ def _number_of_signs(data: AblationData) -> int:
     return len(PoseStore(data.folder / STORE).header.classes or ())
 
 
-def _check_bank(path: Path, descriptions: Path, recipe: BankRecipe, command: str) -> None:
-    """Refuse a bank of other descriptions than those that lie beside it."""
+def _check_bank(path: Path, data: AblationData, recipe: BankRecipe, command: str) -> None:
+    """Refuse a bank that is not what its name promises.
+
+    Raises:
+        ExperimentError: Other descriptions than lie beside it, another encoder, or not done to it what the recipe says.
+    """
+    descriptions = data.folder / recipe.descriptions
     texts = load_descriptions(descriptions)
     if "--gloss-only" in recipe.options:
         texts = gloss_only(texts)
-    if TextBank.read_info(path)["descriptions_sha256"] != texts.sha256:
+    info = TextBank.read_info(path)
+    if info["descriptions_sha256"] != texts.sha256:
         raise ExperimentError(f"{path} was encoded from other texts than {descriptions} holds now; again: {command}")
+    encoder = recipe.encoder or data.encoder
+    if not _same_encoder(info["encoder"], encoder):
+        raise ExperimentError(
+            f"{path} was encoded with {info['encoder']}, expected {encoder} in a bank of this name; make it with: "
+            f"{command}"
+        )
+    found = [part for part in info["note"].split("; ") if part and not part.startswith(_ENCODERS_OWN)]
+    expected = _marks(recipe.options)
+    if len(found) != len(expected) or not all(map(str.startswith, found, expected)):
+        raise ExperimentError(
+            f"{path} says of its vectors: {'; '.join(found) or 'as the encoder gave them'}; expected in a bank of this "
+            f"name: {'; '.join(expected) or 'as the encoder gave them'}; make it with: {command}"
+        )
+
+
+def _same_encoder(found: str, expected: str) -> bool:
+    """Whether a bank's encoder is the one of a recipe; weights from a file count, the bank holds their hash."""
+    return found == expected or (found.startswith(expected.rpartition("/")[0] + "/") and " sha256:" in found)
+
+
+def _marks(options: Sequence[str]) -> list[str]:
+    """What these options of `tools/gsp/encode.py` leave in the note of a bank."""
+    return [
+        _MARKS[option].format(*options[number + 1 : number + 2])
+        for number, option in enumerate(options)
+        if option in _MARKS
+    ]

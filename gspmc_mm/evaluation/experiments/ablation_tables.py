@@ -67,11 +67,19 @@ class Line:
 
 @dataclass(frozen=True)
 class AblationTable:
-    """A table: the lines are compared with the first one."""
+    """A table: the lines are compared with the first one.
+
+    Attributes:
+        name: What the command line calls it.
+        title: Its heading.
+        lines: In the order of the table.
+        also_to: Lines that every line is compared with besides the first one.
+    """
 
     name: str
     title: str
     lines: tuple[Line, ...]
+    also_to: tuple[str, ...] = ()
 
     def lines_on(self, data: str) -> list[Line]:
         """The lines that a data set can have."""
@@ -81,6 +89,11 @@ class AblationTable:
         """Lines that a data set cannot have, with the reason."""
         reasons = {line.name: line.reason_against(data) for line in self.lines}
         return {name: reason for name, reason in reasons.items() if reason}
+
+    def references(self, data: str) -> tuple[str, ...]:
+        """The lines that every line is compared with on a data set."""
+        names = [line.name for line in self.lines_on(data)]
+        return (*names[:1], *(name for name in self.also_to if name in names[1:]))
 
 
 _MULTIPART = {_HANDS_ONLY: "terms_multipart_hands.py"}
@@ -105,8 +118,8 @@ def _hands(points: str, alone: str, multipart: str) -> tuple[Line, Line]:
     )
 
 
-def _table(name: str, title: str, *lines: Line) -> tuple[str, AblationTable]:
-    return name, AblationTable(name, title, lines)
+def _table(name: str, title: str, *lines: Line, also_to: tuple[str, ...] = ()) -> tuple[str, AblationTable]:
+    return name, AblationTable(name, title, lines, also_to)
 
 
 #: All tables by the name that `tools/analysis/ablate.py` knows them by.
@@ -151,6 +164,7 @@ TABLES: Mapping[str, AblationTable] = MappingProxyType(
                 Line("gloss only", "control_gloss.py"),
                 Line("random, same Gram matrix", "control_rotated.py"),
                 Line("texts of the wrong part", "control_wrong_parts.py"),
+                also_to=(_GSPMC.name,),
             ),
             _table(
                 "alpha",

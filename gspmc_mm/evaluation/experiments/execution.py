@@ -60,6 +60,11 @@ class Launcher:
     train_tool: Path | None = None
     test_tool: Path | None = None
 
+    @property
+    def processes(self) -> int:
+        """Processes of a training, see `RunPlan.processes`."""
+        return 1
+
     def train(self, run: FoldRun, arguments: Sequence[str]) -> list[str]:
         """The command that trains a run."""
         tool = self.train_tool or self.tools / "train.py"
@@ -82,9 +87,14 @@ class TorchrunLauncher(Launcher):
 
     gpus: int = 8
 
+    @property
+    def processes(self) -> int:
+        """Processes of a training, see `RunPlan.processes`."""
+        return self.gpus
+
     def train(self, run: FoldRun, arguments: Sequence[str]) -> list[str]:
         """The command that trains a run; every training gets a port of its own."""
-        settings = (*run.variant.environment, f"PORT={_free_port()}", f"PYTHON={sys.executable}")
+        settings = (*run.variant.environment, f"PORT={free_port()}", f"PYTHON={sys.executable}")
         script = str(self.tools / "dist_train.sh")
         return [*_with(settings), "bash", script, str(run.variant.config), str(self.gpus), *arguments]
 
@@ -100,6 +110,11 @@ class SlurmLauncher(Launcher):
 
     partition: str = ""
     gpus: int = 8
+
+    @property
+    def processes(self) -> int:
+        """Processes of a training, see `RunPlan.processes`."""
+        return self.gpus
 
     def train(self, run: FoldRun, arguments: Sequence[str]) -> list[str]:
         """The command that trains a run."""
@@ -269,6 +284,8 @@ def _carry_out(run: FoldRun, launcher: Launcher, processes: _Processes, env: Map
 
         if not (run.record.get("trained") and last_checkpoint(run.folder)):
             arguments = ["--work-dir", str(run.folder), "--seed", str(run.seed)]
+            if run.auto_scale_lr:
+                arguments.append("--auto-scale-lr")
             if last_checkpoint(run.folder):
                 arguments.append("--resume")
             command = launcher.train(run, [*arguments, "--cfg-options", *run.train_options])
@@ -301,7 +318,8 @@ def _with(settings: Sequence[str]) -> list[str]:
     return ["env", *settings] if settings else []
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

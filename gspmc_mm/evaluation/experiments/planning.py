@@ -2,6 +2,10 @@
 
 A run is one fold of one variant and seed. It lives in `WORK_DIR/VARIANT/seedS/foldK`, and its `fold.json` says what it
 depends on: a finished run counts only for the same config, data, splits and seed.
+
+The learning rate of a config is for its `auto_scale_lr.base_batch_size` clips a step. Where a step of all processes has
+another number of clips, the training scales it (`--auto-scale-lr`), and the identity names the number as
+`global_batch`. A record without it is one whose rate was taken as it stands in the config.
 """
 
 from __future__ import annotations
@@ -69,6 +73,7 @@ class RunPlan:
         options: Changes of all configs.
         shared_signers: Whether a signer may be in training and in test.
         replace_changed: Move runs of another config or other data aside instead of refusing.
+        processes: Processes of a training, each with a batch of its own.
     """
 
     work_dir: Path
@@ -80,6 +85,7 @@ class RunPlan:
     options: Sequence[str] = ()
     shared_signers: bool = False
     replace_changed: bool = False
+    processes: int = 1
 
 
 @dataclass
@@ -89,6 +95,7 @@ class FoldRun:
     Attributes:
         identity: What the predictions depend on; a finished fold counts only if it is the same.
         expected: Clip ids of the test split, where the data set is a pose store.
+        auto_scale_lr: Whether the training scales its learning rate to the clips of a step.
         record: What `fold.json` holds.
     """
 
@@ -100,6 +107,7 @@ class FoldRun:
     test_options: tuple[str, ...]
     identity: dict[str, Any]
     expected: list[str] | None = None
+    auto_scale_lr: bool = False
     record: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -139,8 +147,14 @@ def parse_variant(text: str) -> Variant:
     return Variant(name, Path(config), parts)
 
 
-def plan_runs(plan: RunPlan, variants: Sequence[Variant]) -> list[FoldRun]:
+def plan_runs(plan: RunPlan, variants: Sequence[Variant], to_run: bool = True) -> list[FoldRun]:
     """All runs of all variants, checked against the data and against what lies in the work dir.
+
+    Args:
+        plan: What they have in common.
+        variants: What is measured.
+        to_run: Whether they are to be carried out. If not, what is finished is taken up, and what lies there of
+            something else is left alone: the run is as good as not made.
 
     Raises:
         ExperimentError: Two variants of one name, a config that does not suit, a fold that was run with
@@ -166,8 +180,18 @@ def plan_runs(plan: RunPlan, variants: Sequence[Variant]) -> list[FoldRun]:
         for fold in plan.folds:
             runs += _plan_fold(plan, variant, config, inputs, fold)
     for run in runs:
-        _take_up_record(run, plan.replace_changed)
+        record, reason = _recorded(run)
+        if reason and to_run:
+            _make_room(run, reason, plan.replace_changed)
+        elif record:
+            run.record = record
     return runs
+
+
+def steps_clips(config: Config, processes: int) -> tuple[int, int | None]:
+    """Clips of a step of all processes, and the number that the learning rate is for (None: the config names none)."""
+    clips = processes * config.train_dataloader.get("batch_size", 1)
+    return clips, (config.get("auto_scale_lr") or {}).get("base_batch_size")
 
 
 def _plan_fold(plan: RunPlan, variant: Variant, config: Config, inputs: dict[str, str], fold: int) -> list[FoldRun]:
@@ -188,6 +212,9 @@ def _plan_fold(plan: RunPlan, variant: Variant, config: Config, inputs: dict[str
     changed = Config(config.to_dict())
     changed.merge_from_dict(parse_options(options))
     expected = _expected_clips(config, train, test, fold, plan.shared_signers)
+    clips, base = steps_clips(config, plan.processes)
+    usual = base or steps_clips(config, 1)[0]
+    batch = {} if clips == usual else {"global_batch": clips}
     runs = []
     for seed in plan.seeds:
         folder = plan.work_dir / variant.name / f"seed{seed}" / f"fold{fold}"
@@ -205,8 +232,10 @@ def _plan_fold(plan: RunPlan, variant: Variant, config: Config, inputs: dict[str
                     "inputs": inputs,
                     "splits": splits,
                     "seed": seed,
+                    **batch,
                 },
                 expected=expected,
+                auto_scale_lr=base is not None and clips != base,
             )
         )
     return runs
@@ -299,29 +328,33 @@ def _expected_clips(config: Config, train: str, test: str, fold: int, shared_sig
     return list(signers[1])
 
 
-def _take_up_record(run: FoldRun, replace_changed: bool) -> None:
-    """Take up what was recorded of this fold, or refuse it if it was something else.
+def _recorded(run: FoldRun) -> tuple[dict[str, Any] | None, str]:
+    """What `fold.json` holds of this run, and '' or why what lies in its folder is not this run.
 
     Raises:
-        ExperimentError: The folder holds a run of another config, other data or unknown origin.
+        ExperimentError: The file is damaged.
     """
     path = run.folder / "fold.json"
-    if path.is_file():
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            old = record["identity"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise ExperimentError(f"{path} is damaged ({error}): move {run.folder} away") from error
-        if old == run.identity:
-            run.record = record
-            return
-        keys = sorted(set(old) | set(run.identity))
-        changed = [key for key in keys if old.get(key) != run.identity.get(key)]
-        reason = f"was run with another {' and '.join(changed)}"
-    elif (run.folder / "last_checkpoint").exists():
-        reason = "holds a training that was not started by this command"
-    else:
-        return
+    if not path.is_file():
+        begun = (run.folder / "last_checkpoint").exists()
+        return None, "holds a training that was not started by this command" if begun else ""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        old = record["identity"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ExperimentError(f"{path} is damaged ({error}): move {run.folder} away") from error
+    if old == run.identity:
+        return record, ""
+    changed = [key for key in sorted({*old, *run.identity}) if old.get(key) != run.identity.get(key)]
+    return None, f"was run with another {' and '.join(changed)}"
+
+
+def _make_room(run: FoldRun, reason: str, replace_changed: bool) -> None:
+    """Move aside what lies in the folder of a run, or refuse.
+
+    Raises:
+        ExperimentError: The folder holds a run of another config, other data or unknown origin, and is to stay.
+    """
     if not replace_changed:
         raise ExperimentError(f"{run.folder} {reason}: give another --work-dir, or --replace-changed to move it aside")
     number = 1

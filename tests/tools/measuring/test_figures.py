@@ -13,6 +13,7 @@ from gspmc_mm.evaluation import Predictions, save_predictions
 from gspmc_mm.evaluation.attention import joint_attention
 from gspmc_mm.evaluation.embeddings import clip_vectors, nearest_agreement
 from gspmc_mm.evaluation.inference import InferenceError, batches, clip_loader, load_trained
+from gspmc_mm.evaluation.provenance import fingerprint
 
 
 @pytest.fixture
@@ -76,6 +77,7 @@ def test_attention_of_a_sign_is_the_mean_over_its_clips(draw, networks, trained)
     assert np.allclose(record["responses"]["texts"], np.mean(each, axis=0), atol=1e-3)
     assert np.mean(record["responses"]["alone"]) == pytest.approx(1, abs=1e-3)
     assert len(record["joints"]) == 39
+    assert record["provenance"]["seed"] == []  # bare weights: nobody says
 
 
 def test_attention_of_one_clip_stands_on_its_own_frame(draw, networks, trained):
@@ -147,8 +149,10 @@ def test_gain_refuses_texts_of_other_signs(draw, networks, runs, tmp_path):
 def test_confusion_counts_the_pairs(draw, runs):
     status, said, out = draw("confusion", f"base={runs[0]}")
     assert status == 0, said
-    pairs = check_written(out)["confused_pairs"]
-    assert sum(pair["count"] for pair in pairs) == 4
+    record = check_written(out)
+    assert sum(pair["count"] for pair in record["confused_pairs"]) == 4
+    assert record["provenance"]["seed"] == [0]
+    assert list(record["provenance"]["data"]) == [str(runs[0])]
 
 
 @pytest.mark.parametrize("method", ["pca"])
@@ -195,7 +199,7 @@ def test_severity_is_drawn_from_the_record(draw, tool, networks, tmp_path):
     assert measured == 0
     status, said, out = draw("severity", work / "robustness.json")
     assert status == 0, said
-    check_written(out)
+    assert check_written(out)["provenance"]["seed"] == [0]
     assert "frame rate" in out.with_suffix(".svg").read_text()
 
 
@@ -206,7 +210,17 @@ def test_curves_of_a_training(draw, tmp_path):
     (folder / "scalars.json").write_text("\n".join(map(json.dumps, lines)))
     status, said, out = draw("curves", f"mine={tmp_path / 'run'}")
     assert status == 0, said
-    assert list(check_written(out)["runs"]) == ["mine"]
+    record = check_written(out)
+    assert list(record["runs"]) == ["mine"]
+    assert record["provenance"]["seed"] == []
+    assert record["provenance"]["data"] == {str(folder / "scalars.json"): fingerprint(folder / "scalars.json")}
+    # The seed is that of the config which mmengine writes into the work dir, or of fold.json.
+    (tmp_path / "run" / "config.py").write_text("randomness = dict(seed=3)\n")
+    assert draw("curves", f"mine={tmp_path / 'run'}")[0] == 0
+    assert check_written(out)["provenance"]["seed"] == [3]
+    (tmp_path / "run" / "fold.json").write_text(json.dumps({"identity": {"seed": 2}}))
+    assert draw("curves", f"mine={tmp_path / 'run'}")[0] == 0
+    assert check_written(out)["provenance"]["seed"] == [2]
     assert draw("curves", f"a={tmp_path / 'run'}", f"a={tmp_path / 'run'}")[0] == 1
     assert draw("curves", tmp_path / "none")[0] == 1
 

@@ -78,13 +78,19 @@ def test_table_record_and_figure(measure, networks, tmp_path, predicted):
         assert difference.p_value == test.p_value
     assert len(record.differences) == len(CELLS)
     assert record.provenance["seed"] == 0
+    assert "igner-independent: " in record.independence  # from the splits of the configs
+    assert record.independence in page_of(work)
     assert any(path.endswith("poses.arrow") for path in record.provenance["data"])
-    page = (work / "robustness.md").read_text()
+    page = page_of(work)
     assert "| lost points (share of the points) | 0.9 |" in page
     assert "lost points" in said
     for picture in (work / "robustness.png", work / "robustness.svg", tmp_path / "docs" / "results" / "rob.svg"):
         assert picture.stat().st_size > 5000
     assert read_record(tmp_path / "docs" / "results" / "rob.json").figures == ("results/rob.svg",)
+
+
+def page_of(work: Path) -> str:
+    return (work / "robustness.md").read_text()
 
 
 def name_of(cell) -> str:
