@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 TEST_STAMP := $(VENV)/.installed-for-tests
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint clean
+.PHONY: help install demo test lint clean clean-all
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -42,5 +42,8 @@ lint: install ## ruff and the import contract alone
 	$(RUN) -m ruff format --check .
 	$(VENV)/bin/lint-imports
 
-clean: ## remove what was made, the installation too
-	rm -rf $(VENV) work_dirs data build *.egg-info
+clean: ## remove the installation and what the demo made; your data and trainings stay
+	rm -rf $(VENV) build *.egg-info data/synthsign work_dirs/demo
+
+clean-all: clean ## remove ALL of data/ and work_dirs/ too: poses, descriptions, trainings
+	rm -rf data work_dirs

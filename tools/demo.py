@@ -1,7 +1,8 @@
 """GSP-MC and its classifier-only baseline learn synthetic signs: what `make demo` runs.
 
-Makes the signs and their text bank, trains both networks side by side (one CPU thread each), tests both on signers
-that neither has seen, prints the result and draws their curves. What is done already is not done again.
+Makes the signs and their text bank in data/synthsign, trains both networks side by side (one CPU thread each), tests
+both on signers that neither has seen, prints the result and draws their curves. What is done already is not done
+again; a training of other settings, signs or texts that lies in its place is moved aside.
 """
 
 from __future__ import annotations
@@ -10,95 +11,141 @@ import argparse
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from gspmc_mm.evaluation import (
-    Predictions,
-    accuracy_summary,
-    compare_pair,
-    fingerprint,
-    gather_provenance,
-    load_predictions,
-)
-from gspmc_mm.evaluation.experiments import cosine_options
+from gspmc_mm.descriptions import TextBank, load_descriptions
+from gspmc_mm.evaluation import accuracy_summary, compare_pair, gather_provenance
+from gspmc_mm.evaluation.experiments import FoldRun, Launcher, RunPlan, Variant, cosine_options, plan_runs, run_all
 from gspmc_mm.files import write_json
 from gspmc_mm.visualization import CurvesError, draw_training_curves, read_training_curves
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-STORE = REPOSITORY / "data" / "synthsign" / "poses.arrow"
+# Where the configs of the demo look for them, from the folder that the demo is started in.
+STORE = Path("data/synthsign/poses.arrow")
 DESCRIPTIONS = STORE.with_name("descriptions.json")
 BANK = STORE.with_name("text_bank.safetensors")
-RUNS = {"CTR-GCN (classifier only)": "ctrgcn_synthsign_j", "GSP-MC": "gspmc_synthsign_j"}
+CONFIGS = {"CTR-GCN (classifier only)": "ctrgcn_synthsign_j", "GSP-MC": "gspmc_synthsign_j"}
 
 
-def run(*command: object, log: Path | None = None) -> subprocess.Popen:
-    """Start a python tool of this repository, output into a log or onto the screen."""
-    stream = None if log is None else log.open("w", encoding="utf-8")
-    return subprocess.Popen(
-        [sys.executable, *map(str, command)],
-        cwd=REPOSITORY,
-        stdout=stream,
-        stderr=subprocess.STDOUT if stream else None,
-        # One thread each: two trainings on two cores finish sooner than one after the other with two threads.
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"},
-    )
-
-
-def finish(process: subprocess.Popen, what: str, log: Path | None = None) -> None:
-    """Wait for a tool; if it failed, show the end of its log and stop."""
-    if process.wait() == 0:
-        return
-    if log is not None:
-        sys.stderr.write("\n".join(log.read_text(encoding="utf-8").splitlines()[-30:]) + "\n")
-    raise SystemExit(f"{what} failed with exit status {process.returncode}" + (f"; all of it: {log}" if log else ""))
-
-
-def train(work_dir: Path, epochs: int, seed: int) -> float:
-    """Train both networks at the same time; returns the seconds it took."""
-    start = time.monotonic()
-    running = {}
-    for title, name in RUNS.items():
-        folder = work_dir / name
-        folder.mkdir(parents=True, exist_ok=True)
-        log = folder / "train.log"
-        command = ["tools/train.py", f"configs/{name}.py", "--work-dir", folder, "--seed", seed, "--resume"]
-        command += ["--cfg-options", *cosine_options(epochs)]
-        running[title] = (run(*command, log=log), folder, log)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[state]}"),
-        TimeElapsedColumn(),
-    )
+def main() -> int:
+    """Run the demo; 1 if something could not be made, trained or tested."""
+    arguments = parse_arguments()
+    console = Console()
+    # One thread each: two trainings on two cores finish sooner than one after the other with two threads.
+    os.environ.update(OMP_NUM_THREADS="1", PYTHONWARNINGS="ignore")
     try:
-        with Progress(*columns) as progress:
-            bars = {title: progress.add_task(title, total=epochs, state="") for title in running}
-            while any(process.poll() is None for process, _, _ in running.values()):
-                time.sleep(1)
-                for title, (_, folder, _) in running.items():
-                    update(progress, bars[title], folder)
-            for title, (_, folder, _) in running.items():
-                update(progress, bars[title], folder)
-    finally:
-        for process, _, _ in running.values():
-            if process.poll() is None:
-                process.terminate()
-    for title, (process, _, log) in running.items():
-        finish(process, f"training {title}", log)
-    return time.monotonic() - start
+        console.rule("1. SYNTHETIC signs and their descriptions")
+        make_signs(arguments.work_dir)
+        console.rule("2. Training both networks side by side, testing on signers that neither has seen")
+        runs = plan(arguments)
+        with shown(runs, arguments.epochs, console):
+            launcher = Launcher(REPOSITORY / "tools")
+            failures = run_all(list(runs.values()), launcher, len(runs), Console(quiet=True), REPOSITORY)
+        if failures:
+            console.print("\n".join(str(failure) for _, failure in failures), markup=False, highlight=False)
+            return 1
+        console.rule("3. The result")
+        report(console, runs, arguments.work_dir)
+    except (ValueError, OSError, subprocess.CalledProcessError) as error:
+        console.print(f"error: {error}", markup=False, highlight=False)
+        return 1
+    except KeyboardInterrupt:
+        console.print("stopped; the same command goes on from here")
+        return 130
+    return 0
 
 
-def update(progress: Progress, bar: int, folder: Path) -> None:
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work-dir", type=Path, default=Path("work_dirs/demo"), help="default: %(default)s")
+    parser.add_argument("--epochs", type=int, default=12, help="3 at least; default: %(default)s")
+    parser.add_argument("--seed", type=int, default=0, help="of both trainings; default: %(default)s")
+    parser.add_argument("--cfg-options", nargs="+", default=[], metavar="k=v", help="changes of both configs")
+    return parser.parse_args()
+
+
+def make_signs(work_dir: Path) -> None:
+    """The signs, their descriptions and the text bank, as far as they are not there.
+
+    Raises:
+        CalledProcessError: A tool failed; its words are on the screen.
+        ValueError: Descriptions or bank are damaged.
+    """
+    if not (STORE.exists() and DESCRIPTIONS.exists()):
+        work_dir.mkdir(parents=True, exist_ok=True)
+        preview = work_dir / "signs.png"
+        run_tool("tools/data/synthsign.py", "--out", STORE.parent, "--preview", preview, "--overwrite")
+    words = load_descriptions(DESCRIPTIONS)
+    if not (BANK.exists() and TextBank.read_info(BANK)["descriptions_sha256"] == words.sha256):
+        run_tool("tools/gsp/encode.py", DESCRIPTIONS, "--encoder", "use-multilingual", "--out", BANK)
+
+
+def run_tool(tool: str, *arguments: object) -> None:
+    """Run a python tool of this repository, its output on the screen.
+
+    Raises:
+        CalledProcessError: It failed.
+    """
+    subprocess.run([sys.executable, str(REPOSITORY / tool), *map(str, arguments)], check=True)
+
+
+def plan(arguments: argparse.Namespace) -> dict[str, FoldRun]:
+    """Both runs by title, each in a folder of its own seed; one of another identity is moved out of the way.
+
+    Raises:
+        ValueError: The command line asks for something impossible.
+    """
+    variants = [Variant(name, REPOSITORY / "configs" / f"{name}.py") for name in CONFIGS.values()]
+    plan = RunPlan(
+        work_dir=arguments.work_dir,
+        folds=(0,),
+        seeds=(arguments.seed,),
+        train_split="train",
+        val_split="val",
+        test_split="test",
+        options=(*arguments.cfg_options, *cosine_options(arguments.epochs)),
+        replace_changed=True,
+    )
+    return dict(zip(CONFIGS, plan_runs(plan, variants), strict=True))
+
+
+@contextmanager
+def shown(runs: Mapping[str, FoldRun], epochs: int, console: Console) -> Iterator[None]:
+    """A bar for each run, which follows its log as long as the block is busy."""
+    ended = threading.Event()
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        bars = {title: progress.add_task(title, total=epochs, state="") for title in runs}
+
+        def follow() -> None:
+            while not ended.wait(1):
+                for title, run in runs.items():
+                    update(progress, bars[title], run.folder)
+
+        follower = threading.Thread(target=follow)
+        follower.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            follower.join()
+            for title, run in runs.items():
+                update(progress, bars[title], run.folder)
+
+
+def update(progress: Progress, bar: TaskID, folder: Path) -> None:
     """Move a bar to where the log of that run is."""
     try:
         curves = read_training_curves(folder)
-    except CurvesError:
+    except (CurvesError, FileNotFoundError):
         return  # nothing is logged yet
     epoch = max(curves.train["loss_cls"])
     accuracy = curves.val.get(curves.val_key("top1") or "", {})
@@ -106,18 +153,14 @@ def update(progress: Progress, bar: int, folder: Path) -> None:
     progress.update(bar, completed=epoch, state=state)
 
 
-def report(console: Console, predictions: Mapping[str, Predictions], work_dir: Path, seconds: float, seed: int) -> None:
-    """Print the table, draw the curves, write both with their provenance."""
+def report(console: Console, runs: Mapping[str, FoldRun], work_dir: Path) -> None:
+    """Print the table, draw the curves, write both with their provenance.
+
+    The seconds are those of each run's own training and test, also where they were done by an earlier call.
+    """
+    predictions = {title: run.load_predictions() for title, run in runs.items()}
     summaries = {title: accuracy_summary(run) for title, run in predictions.items()}
-    table = Table(title="SYNTHETIC signs, test signers (95 % Wilson intervals)")
-    for column in ("", "top-1", "top-5", "clips", "signers"):
-        table.add_column(column)
-    for title, summary in summaries.items():
-        cells = [
-            f"{summary[k]['value']:.3f}  [{summary[k]['low']:.3f}, {summary[k]['high']:.3f}]" for k in ("top1", "top5")
-        ]
-        table.add_row(title, *cells, str(summary["clips"]), str(summary["signers"]))
-    console.print(table)
+    console.print(accuracy_table(summaries))
     comparison = compare_pair(*predictions.values())
     difference = comparison["top1"]
     console.print(
@@ -126,59 +169,42 @@ def report(console: Console, predictions: Mapping[str, Predictions], work_dir: P
         "an offline stand-in, not CLIP."
     )
     pictures = draw_training_curves(
-        {title: work_dir / name for title, name in RUNS.items()},
+        {title: run.folder for title, run in runs.items()},
         work_dir / "curves",
         title="SYNTHETIC signs, validation signers",
     )
-    data = {str(path.relative_to(REPOSITORY)): fingerprint(path) for path in (STORE, BANK)}
+    (seed,) = {run.seed for run in runs.values()}
+    seconds = {title: run.record["seconds"] for title, run in runs.items()}
+    data = {path: mark for run in runs.values() for path, mark in run.identity["inputs"].items()}
     result = write_json(
         work_dir / "result.json",
         {
             "synthetic": True,
             "runs": summaries,
             "comparison": comparison,
-            "training_seconds": seconds,
+            "seconds": seconds,
+            "config_sha256": {title: run.identity["config_sha256"] for title, run in runs.items()},
             "provenance": gather_provenance(seed=seed, data=data),
         },
     )
-    console.print(f"training took {seconds:.0f} s")
+    told = ", ".join(f"{title} {took:.0f} s" for title, took in seconds.items())
+    console.print(f"seed {seed}; training and test took, side by side: {told}")
     for path in (*pictures, result):
         console.print(f"wrote {path}")
 
 
-def main() -> None:
-    """Run the demo."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--work-dir", type=Path, default=REPOSITORY / "work_dirs" / "demo")
-    parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    console = Console()
-    work_dir = arguments.work_dir.resolve()
-
-    console.rule("1. SYNTHETIC signs and their descriptions")
-    if not (STORE.exists() and DESCRIPTIONS.exists()):
-        work_dir.mkdir(parents=True, exist_ok=True)
-        make = ["tools/data/synthsign.py", "--out", STORE.parent, "--preview", work_dir / "signs.png"]
-        finish(run(*make, "--overwrite"), "making the signs")
-    if not BANK.exists():
-        encode = ["tools/gsp/encode.py", DESCRIPTIONS, "--encoder", "use-multilingual", "--out", BANK]
-        finish(run(*encode), "encoding the descriptions")
-
-    console.rule("2. Training both networks side by side")
-    seconds = train(work_dir, arguments.epochs, arguments.seed)
-
-    console.rule("3. Signers that neither network has seen")
-    predictions = {}
-    for title, name in RUNS.items():
-        folder = work_dir / name
-        checkpoint = (folder / "last_checkpoint").read_text(encoding="utf-8").strip()
-        dump, log = folder / "predictions.npz", folder / "test.log"
-        test = ["tools/test.py", f"configs/{name}.py", checkpoint, "--work-dir", folder, "--dump", dump]
-        finish(run(*test, log=log), f"testing {title}", log)
-        predictions[title] = load_predictions(dump)
-    report(console, predictions, work_dir, seconds, arguments.seed)
+def accuracy_table(summaries: Mapping[str, Mapping]) -> Table:
+    """Both networks on the test signers."""
+    table = Table(title="SYNTHETIC signs, test signers (95 % Wilson intervals)")
+    for column in ("", "top-1", "top-5", "clips", "signers"):
+        table.add_column(column)
+    for title, summary in summaries.items():
+        cells = [
+            f"{summary[k]['value']:.3f}  [{summary[k]['low']:.3f}, {summary[k]['high']:.3f}]" for k in ("top1", "top5")
+        ]
+        table.add_row(title, *cells, str(summary["clips"]), str(summary["signers"]))
+    return table
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
