@@ -38,6 +38,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.model import MMDistributedDataParallel
 from mmengine.registry import HOOKS, MODEL_WRAPPERS
 from mmengine.runner import CheckpointLoader
+from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.utils.dl_utils import load_url
 
 # How a HistoryBuffer is written as plain values; the key marks the dict on the way back.
@@ -187,7 +188,8 @@ def load_http_checkpoint(
 ) -> dict:
     """Download a checkpoint, rank 0 first, and load it under `weights_only=True`.
 
-    mmengine's own loader would unpickle whatever it has downloaded.
+    mmengine's own loader would unpickle whatever it has downloaded. It stands behind http:// and https://, and behind
+    the names of model zoos (openmmlab://, torchvision://, mmcls://).
 
     Args:
         filename: The URL.
@@ -245,8 +247,23 @@ def _unreadable(name: str, reason: str, advice: str) -> str:
     return f"checkpoint {name} cannot be read ({reason}): the file is cut off or is no checkpoint. {advice}"
 
 
-def _to_plain(value: Any) -> Any:
-    """Numpy values, buffers and odd containers as what weights_only lets through."""
+# What weights_only lets through; a subclass of them (an enum, a named tuple) is pickled as a call of its class.
+_PLAIN = (type(None), bool, int, float, complex, str, bytes, torch.Size, torch.dtype, torch.device)
+
+# Records for a reader: nothing is computed from them, so their text is enough where weights_only knows no other form.
+_RECORDS = ("meta", "message_hub")
+
+
+def _to_plain(value: Any, where: str = "") -> Any:
+    """Numpy values, buffers and odd containers as what weights_only lets through.
+
+    Args:
+        value: Any part of a checkpoint.
+        where: Its keys, joined by dots. Below `meta` and `message_hub` any other value becomes its text.
+
+    Raises:
+        TypeError: A value elsewhere that could not be read again.
+    """
     if isinstance(value, HistoryBuffer):
         log, count = value.data
         return {
@@ -256,22 +273,33 @@ def _to_plain(value: Any) -> Any:
             "max_length": value.max_length,
         }
     if isinstance(value, np.generic):
-        return value.item()
+        value = value.item()
     if isinstance(value, np.ndarray):
-        return value.tolist()
+        value = value.tolist()
     if isinstance(value, Counter):  # the milestones of a MultiStepLR
-        return Counter({key: _to_plain(count) for key, count in value.items()})
+        return Counter(_plain_items(value, where))
     if isinstance(value, OrderedDict):
-        return OrderedDict((key, _to_plain(item)) for key, item in value.items())
+        return OrderedDict(_plain_items(value, where))
     if isinstance(value, Mapping):
-        return {key: _to_plain(item) for key, item in value.items()}
-    if isinstance(value, tuple):
-        return tuple(_to_plain(item) for item in value)
-    if isinstance(value, list):
-        return [_to_plain(item) for item in value]
+        return dict(_plain_items(value, where))
+    if type(value) in _PLAIN or isinstance(value, torch.Tensor):
+        return value
+    for container in (tuple, list, set):
+        if isinstance(value, container):
+            return container(_to_plain(item, f"{where}.{number}") for number, item in enumerate(value))
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    return value
+    if where.split(".")[0] in _RECORDS:
+        return str(value)
+    raise TypeError(
+        f"checkpoint: {where} is {value!r} of type {type(value).__name__}, which could not be read again under "
+        "weights_only; write it as tensors, numbers, texts, lists and dicts"
+    )
+
+
+def _plain_items(value: Mapping, where: str) -> dict[Any, Any]:
+    """The items of a mapping, keys and values plain."""
+    return {_to_plain(key, where): _to_plain(item, f"{where}.{key}") for key, item in value.items()}
 
 
 def _from_plain(value: Any) -> Any:
@@ -286,8 +314,11 @@ class PlainCheckpointHook(Hook):
     """Write checkpoints that hold tensors and plain values only; read them back.
 
     mmengine keeps HistoryBuffer and numpy objects in the `message_hub` of a checkpoint and data-set
-    metainfo of any type in its `meta`. Both are made plain before saving; the buffers are built again after
-    loading, so that `--resume` continues the log.
+    metainfo of any type in its `meta` (and in the hub). Both are made plain before saving, what has no plain form by
+    its text; the buffers are built again after loading, so that `--resume` continues the log.
+
+    Raises:
+        TypeError: At saving, when another entry of the checkpoint holds what could not be loaded again.
     """
 
     priority = "VERY_LOW"  # after every hook that still adds something to the checkpoint
@@ -296,7 +327,7 @@ class PlainCheckpointHook(Hook):
         """Make everything but the weights and optimizer state plain."""
         for key in checkpoint:
             if key not in ("state_dict", "optimizer"):
-                checkpoint[key] = _to_plain(checkpoint[key])
+                checkpoint[key] = _to_plain(checkpoint[key], key)
 
     def after_load_checkpoint(self, runner: Any, checkpoint: dict) -> None:
         """Give the message hub its buffers back."""
@@ -344,3 +375,5 @@ def apply() -> None:
     # mmengine reads every local checkpoint through the scheme with the empty prefix.
     CheckpointLoader.register_scheme(prefixes="", loader=load_local_checkpoint, force=True)
     CheckpointLoader.register_scheme(prefixes=["http://", "https://"], loader=load_http_checkpoint, force=True)
+    # openmmlab://, torchvision://, mmcls:// and their older names look up an address and call this by name.
+    mmengine_checkpoint.load_from_http = load_http_checkpoint

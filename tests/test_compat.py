@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import builtins
+import enum
 import importlib.util
 import os
 import pickle
@@ -8,6 +9,7 @@ import random
 import shutil
 import sys
 from collections import Counter, OrderedDict
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -198,6 +200,28 @@ def test_downloads_are_guarded_too(tmp_path, monkeypatch):
     assert not made.exists()
 
 
+@pytest.mark.parametrize("zoo", ["openmmlab", "open-mmlab", "torchvision", "modelzoo", "mmcls"])
+def test_names_of_model_zoos_are_guarded_too(tmp_path, monkeypatch, zoo):
+    made = tmp_path / "made"
+    torch.save({"state_dict": {"backbone.weight": torch.ones(2)}}, tmp_path / "good.pth")
+    torch.save({"meta": Code(made)}, tmp_path / "bad.pth")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub"))
+    monkeypatch.setattr(
+        torch.hub,
+        "download_url_to_file",
+        lambda url, target, *_, **__: shutil.copy(tmp_path / url.rsplit("/", 1)[1], target),
+    )
+    addresses = {name: f"https://example.org/{name}.pth" for name in ("good", "bad")}
+    for table in ("get_external_models", "get_torchvision_models", "get_mmcls_models"):
+        monkeypatch.setattr(f"mmengine.runner.checkpoint.{table}", lambda: addresses)
+    loaded = CheckpointLoader.load_checkpoint(f"{zoo}://good", map_location="cpu")
+    (weight,) = loaded["state_dict"].values()  # mmcls takes the prefix off
+    assert torch.equal(weight, torch.ones(2))
+    with pytest.raises(UnsafeCheckpointError, match=r"bad\.pth"):
+        CheckpointLoader.load_checkpoint(f"{zoo}://bad")
+    assert not made.exists()
+
+
 def test_truncated_checkpoint(tmp_path):
     path = tmp_path / "epoch_3.pth"
     torch.save({"state_dict": {"weight": torch.randn(100, 100)}}, path)
@@ -380,6 +404,34 @@ def test_plain_values():
     assert plain["path"] == "x"
     assert plain["tensor"] is value["tensor"]
     assert (plain["text"], plain["none"]) == ("y", None)
+
+
+class Kind(enum.IntEnum):
+    """Pickled as a call of its class, though it is an int."""
+
+    SMALL = 1
+
+
+def test_records_without_a_plain_form_are_kept_as_text(tmp_path):
+    day = datetime(2024, 5, 17)
+    odd = {"day": day, "class": nn.Linear, "kinds": [Kind.SMALL], "numpy": np.array([day], dtype=object), day: {day}}
+    checkpoint = {"meta": {"dataset_meta": odd, "seed": 0}, "message_hub": {"log_scalars": {}, "runtime_info": odd}}
+    PlainCheckpointHook().before_save_checkpoint(None, checkpoint)
+    torch.save(checkpoint, tmp_path / "x.pth")
+    loaded = torch.load(tmp_path / "x.pth", weights_only=True)
+    assert loaded["meta"]["seed"] == 0
+    for found in (loaded["meta"]["dataset_meta"], loaded["message_hub"]["runtime_info"]):
+        assert found["day"] == "2024-05-17 00:00:00"
+        assert found["class"] == "<class 'torch.nn.modules.linear.Linear'>"
+        assert found["kinds"] == [str(Kind.SMALL)]
+        assert found["numpy"] == ["2024-05-17 00:00:00"]
+        assert found["2024-05-17 00:00:00"] == {"2024-05-17 00:00:00"}
+
+
+def test_state_that_could_not_be_read_again_is_named_at_saving():
+    checkpoint = {"param_schedulers": [{"begin": 0, "since": datetime(2024, 5, 17)}]}
+    with pytest.raises(TypeError, match=r"param_schedulers\.0\.since is datetime.* of type datetime"):
+        PlainCheckpointHook().before_save_checkpoint(None, checkpoint)
 
 
 def test_buffer_round_trip_keeps_everything(tmp_path):

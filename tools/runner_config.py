@@ -4,11 +4,42 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mmengine.config import Config
 
-from gspmc_mm.compat import init_cpu_process_group
+from gspmc_mm.compat import UnsafeCheckpointError, init_cpu_process_group
+from gspmc_mm.datasets import PoseDataError
+from gspmc_mm.descriptions import TextBankError
+from gspmc_mm.evaluation import PredictionsError
+from gspmc_mm.poses import PoseStoreError
+from gspmc_mm.skeleton import LayoutError
+
+# What a user can mend; anything else is a fault of the program, of which the traceback is wanted.
+MISTAKES = (
+    FileNotFoundError,
+    LayoutError,
+    PoseDataError,
+    PoseStoreError,
+    PredictionsError,
+    TextBankError,
+    UnsafeCheckpointError,
+)
+
+
+@contextmanager
+def mistakes_told() -> Iterator[None]:
+    """End the program with the sentence of a mistake that the user can mend, without a traceback before it.
+
+    Raises:
+        SystemExit: One of `MISTAKES` was raised inside.
+    """
+    try:
+        yield
+    except MISTAKES as error:
+        raise SystemExit(f"error: {error}") from error
 
 
 def distributed_arguments(parser: argparse.ArgumentParser) -> None:

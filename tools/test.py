@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 
+import torch
 from mmengine.config import DictAction
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
-from runner_config import config_from_arguments, distributed_arguments
+from runner_config import config_from_arguments, distributed_arguments, mistakes_told
 
 from gspmc_mm.evaluation.inference import InferenceError, refuse_other_weights
+from gspmc_mm.models import PartPooledGCNRecognizer
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -22,6 +24,8 @@ def parse_arguments() -> argparse.Namespace:
         "--dump",
         help="file for the predictions: .npz (clip ids, labels, scores; no pickle) or, as mmaction has it, .pkl",
     )
+    parser.add_argument("--fuse", action="store_true", help="fold the batch norms first; the same scores to rounding")
+    parser.add_argument("--bf16", action="store_true", help="weights and activations in bfloat16; rounded scores")
     parser.add_argument(
         "--cfg-options",
         nargs="+",
@@ -33,13 +37,20 @@ def parse_arguments() -> argparse.Namespace:
 
 
 class CheckingRunner(Runner):
-    """A runner that refuses a checkpoint of another network; mmengine would test random weights in its place."""
+    """A runner that refuses a checkpoint of another network; mmengine would test random weights in its place.
+
+    Attributes:
+        fuse: Fold the batch norms once the weights are there.
+        bf16: Then test in bfloat16.
+    """
+
+    fuse = bf16 = False
 
     def load_checkpoint(self, filename: str, *args: object, **kwargs: object) -> dict:
         """Load, then compare names and shapes. What only the training with texts needs may be missing or left over.
 
         Raises:
-            SystemExit: The weights do not fit.
+            SystemExit: The weights do not fit, or the network cannot be fused or run in bfloat16.
         """
         checkpoint = super().load_checkpoint(filename, *args, **kwargs)
         model = self.model.module if is_model_wrapper(self.model) else self.model
@@ -48,6 +59,15 @@ class CheckingRunner(Runner):
             refuse_other_weights(model, {n.removeprefix("module."): tensor for n, tensor in state.items()}, filename)
         except InferenceError as error:
             raise SystemExit(str(error)) from error
+        if (self.fuse or self.bf16) and not isinstance(model, PartPooledGCNRecognizer):
+            raise SystemExit(f"--fuse and --bf16 are for PartPooledGCNRecognizer, not for {type(model).__name__}")
+        if self.fuse:
+            try:
+                model.fuse()
+            except TypeError as error:
+                raise SystemExit(f"--fuse: {error}") from error
+        if self.bf16:
+            model.to(torch.bfloat16)
         return checkpoint
 
 
@@ -69,7 +89,10 @@ def main() -> None:
         else:
             raise SystemExit(f"--dump {arguments.dump}: the name has to end in .npz or .pkl")
         cfg.test_evaluator = evaluators
-    CheckingRunner.from_cfg(cfg).test()
+    with mistakes_told():
+        runner = CheckingRunner.from_cfg(cfg)
+        runner.fuse, runner.bf16 = arguments.fuse, arguments.bf16
+        runner.test()
 
 
 if __name__ == "__main__":

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import logging
 
-from mmengine.config import DictAction
+from mmengine.config import Config, DictAction
 from mmengine.device import get_device
+from mmengine.logging import print_log
 from mmengine.runner import Runner
-from runner_config import config_from_arguments, distributed_arguments
+from runner_config import config_from_arguments, distributed_arguments, mistakes_told
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -67,7 +69,25 @@ def main() -> None:
     if arguments.deterministic:
         randomness["deterministic"] = True
     cfg.randomness = {"seed": 0, **randomness}
-    Runner.from_cfg(cfg).train()
+    with mistakes_told():
+        runner = Runner.from_cfg(cfg)
+        warn_of_another_batch(cfg, runner.world_size)
+        runner.train()
+
+
+def warn_of_another_batch(cfg: Config, processes: int) -> None:
+    """Say so where a step has another number of clips than the one that the learning rate was chosen for."""
+    scaling = cfg.get("auto_scale_lr") or {}
+    meant = scaling.get("base_batch_size")
+    clips = cfg.train_dataloader.get("batch_size", 0) * processes * cfg.optim_wrapper.get("accumulative_counts", 1)
+    if meant and clips and clips != meant and not scaling.get("enable"):
+        print_log(
+            f"A step has {clips} clips ({processes} process(es) of {cfg.train_dataloader.batch_size}), but the "
+            f"learning rate is meant for {meant} (auto_scale_lr.base_batch_size): give --auto-scale-lr, unless you "
+            "have chosen the rate for this batch yourself",
+            logger="current",
+            level=logging.WARNING,
+        )
 
 
 if __name__ == "__main__":

@@ -24,6 +24,13 @@ def grouped_order(labels: np.ndarray, clips_per_sign: int, rng: np.random.Genera
     return of_signs[np.argsort(turn[group], kind="stable")]
 
 
+def clip_labels(dataset: Dataset) -> np.ndarray:
+    """Labels (N,) int64 of a data set; those of a SignPoseDataset without reading its points."""
+    if hasattr(dataset, "labels"):
+        return np.asarray(dataset.labels, dtype=np.int64)
+    return np.array([dataset.get_data_info(i)["label"] for i in range(len(dataset))], dtype=np.int64)
+
+
 @DATA_SAMPLERS.register_module()
 class SignGroupSampler(Sampler):
     """Shuffles so that `clips_per_sign` clips of a sign come one after another, hence into the same batch.
@@ -33,7 +40,7 @@ class SignGroupSampler(Sampler):
     one global batch (the head gathers the features of all ranks).
 
     Args:
-        dataset: A SignPoseDataset, or any data set whose `get_data_info(i)` has a `label`.
+        dataset: A SignPoseDataset, or any data set with `labels` or whose `get_data_info(i)` has a `label`.
         clips_per_sign: Clips of a sign that stand together, at least 1. The batch size should be a multiple of it.
         seed: Of the order; the training's own by default.
         round_up: Repeat clips so that all ranks have the same number.
@@ -48,7 +55,7 @@ class SignGroupSampler(Sampler):
         if clips_per_sign < 1:
             raise ValueError(f"SignGroupSampler: clips_per_sign is at least 1, got {clips_per_sign}.")
         self.rank, self.world_size = get_dist_info()
-        self.labels = np.array([dataset.get_data_info(i)["label"] for i in range(len(dataset))], dtype=np.int64)
+        self.labels = clip_labels(dataset)
         self.clips_per_sign = clips_per_sign
         self.seed = sync_random_seed() if seed is None else seed
         self.round_up = round_up

@@ -159,7 +159,8 @@ class PickleSource:
         return annotation["filename"] if "filename" in annotation else annotation["frame_dir"]
 
     def check(self, rows: np.ndarray) -> None:
-        """Refuse clips with NaN or with another number of points than the layout."""
+        """Refuse clips with NaN, scores outside [0, 1] or other points than the layout's, and names that come twice."""
+        seen: set[str] = set()
         for row in rows.tolist():
             annotation = self._annotations[row]
             keypoint, score = annotation["keypoint"], annotation.get("keypoint_score")
@@ -173,6 +174,15 @@ class PickleSource:
                 raise PoseDataError(
                     f"{name} holds NaN or infinite values; mark missing points by coordinates 0 and score 0"
                 )
+            if score is not None and (score.min() < 0 or score.max() > 1):
+                raise PoseDataError(
+                    f"{name}: scores run from {score.min():g} to {score.max():g}; expected [0, 1]. If they are "
+                    "peaks of heat maps, turn the pickle into a store with tools/data/import_poses.py --format "
+                    "mmaction, which sets those above 1 to 1"
+                )
+            if self.clip_id(row) in seen:
+                raise PoseDataError(f"{name} comes twice; predictions are matched by name, so give every clip its own")
+            seen.add(self.clip_id(row))
 
     def read(self, row: int, joints: np.ndarray | None = None) -> dict[str, Any]:
         """The clip in a row; three coordinates without scores: a point off the origin has 1."""
@@ -258,8 +268,8 @@ class SignPoseDataset(BaseActionDataset):
 
     Raises:
         FileNotFoundError: There is no such file.
-        PoseDataError: Unknown or empty split, label out of range, classes of another data set, NaN
-            or empty clips in a pickle.
+        PoseDataError: Unknown or empty split, label out of range, classes of another data set; in a pickle NaN,
+            empty clips, scores outside [0, 1] or two clips of one name.
     """
 
     def __init__(
@@ -508,9 +518,10 @@ def open_source(path: AnnFile, layout: Layout | None = None) -> StoreSource | Pi
     for name in paths:
         if not Path(name).exists():
             raise FileNotFoundError(
-                f"pose file {os.fspath(name)!r} does not exist. Build it with the tool of its data "
-                "set (tools/data/synthsign.py, slr500.py, autsl.py or wlasl.py, see --help) or "
-                "turn an mmaction pickle into a store with gspmc_mm.poses.import_mmaction_pickle"
+                f"pose file {os.fspath(name)!r} does not exist. Make it from videos with tools/pose/extract.py (the "
+                "lists of SLR-500 and AUTSL are written by tools/data/slr500.py and autsl.py), from key points that "
+                "are there already with tools/data/import_poses.py, for synthetic signs with tools/data/synthsign.py, "
+                "for WLASL-100 with tools/data/wlasl.py"
             )
     if Path(paths[0]).suffix.lower() in PICKLE_SUFFIXES:
         return PickleSource(path, layout)

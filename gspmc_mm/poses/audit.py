@@ -27,6 +27,7 @@ LEDGERS = "ledger*.jsonl"  # what an extraction leaves beside its shards
 
 #: Kind of finding: how bad it is, and what it is.
 KINDS: Mapping[str, tuple[str, str]] = {
+    "damaged-points": (ERROR, "the points are not those that were written; copy or make the file again"),
     "empty": (ERROR, "no point is seen in any frame"),
     "one-frame": (ERROR, "a single frame, which has no movement"),
     "frozen": (ERROR, "no point moves from the first frame to the last"),
@@ -189,6 +190,9 @@ def _clip_findings(store: PoseStore, measures: Measures) -> Iterator[_Raw]:
     for index in range(len(store)):
         name, frames = str(store.clip_ids[index]), int(store.frames[index])
         here = (index,)
+        if (measures.digests[index] != store.digests[index]).any():
+            yield "damaged-points", name, f"{frames} frames, whose digest differs from that of the store", here
+            continue  # what else could be said of it would be said of other points
         if measures.seen[index] == 0:
             yield "empty", name, f"{frames} frames", here
             continue

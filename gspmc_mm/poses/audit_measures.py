@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from gspmc_mm.poses.store import PoseStore
+from gspmc_mm.poses.writer import clip_digest
 from gspmc_mm.skeleton import Layout
 
 HANDS = ("left_hand", "right_hand")
@@ -34,7 +34,7 @@ class Measures:
         still: (N,) longest run of steps without any change of any point, though some are seen.
         outside: (N,) share of the seen points that lie outside the picture.
         path: (N, 2) way of the left and the right wrist, in shoulder widths.
-        digests: (N, 16) uint8, equal for clips with equal points.
+        digests: (N, 16) uint8 of the points as they lie in the file; those of an intact store are `store.digests`.
         signatures: (N, D) float32, place- and size-free; `signature_distance` compares them.
     """
 
@@ -61,7 +61,7 @@ def measure_store(store: PoseStore, on_clip: Callable[[], object] | None = None)
         still=np.zeros(count, dtype=np.int64),
         outside=np.zeros(count),
         path=np.zeros((count, 2)),
-        digests=np.zeros((count, 16), dtype=np.uint8),
+        digests=np.zeros_like(store.digests),
         signatures=np.zeros((count, SIGNATURE_PARTS * len(body.marks) * 2), dtype=np.float32),
     )
     for index in range(count):
@@ -76,9 +76,7 @@ def measure_store(store: PoseStore, on_clip: Callable[[], object] | None = None)
         scale = body.scale(clip.keypoint, seen)
         measures.jumps[index] = body.jumps(clip.keypoint, seen, scale, clip.fps or UNKNOWN_FPS)
         measures.path[index] = body.paths(clip.keypoint, seen, scale)
-        digest = hashlib.blake2b(np.ascontiguousarray(stored[0]), digest_size=16)
-        digest.update(np.ascontiguousarray(stored[1]))
-        measures.digests[index] = np.frombuffer(digest.digest(), np.uint8)
+        measures.digests[index] = np.frombuffer(clip_digest(*stored), np.uint8)
         measures.signatures[index] = body.signature(clip.keypoint, seen, scale)
         if on_clip is not None:
             on_clip()

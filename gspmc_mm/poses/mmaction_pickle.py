@@ -113,7 +113,8 @@ def import_mmaction_pickle(
         fps: frames per second of annotations that do not say, 0 = unknown.
         third_is_score: in annotations without `keypoint_score`, the third coordinate is the
             confidence. Never guessed: it may as well be a depth.
-        clip_scores: set scores above 1 (the peak of a heat map can be) to 1 instead of refusing.
+        clip_scores: set scores above 1 (the peak of a heat map can be) to 1 instead of refusing; how many clips had
+            such scores is added to the header's note.
         overwrite: replace an existing `out`.
 
     Raises:
@@ -125,7 +126,7 @@ def import_mmaction_pickle(
         for member in members:
             splits.setdefault(member, []).append(name)
 
-    crowded = 0
+    crowded = clipped = 0
     persons = []
     for annotation in content["annotations"]:
         keypoint, score = _points(f"{path}: {_identifier(annotation)!r}", annotation, third_is_score)
@@ -136,13 +137,25 @@ def import_mmaction_pickle(
                 "%s: person %d of %d taken (highest sum of scores, %.1f)",
                 *(_identifier(annotation), person, len(score), float(score[person].sum())),
             )
-        persons.append((keypoint[person], score[person]))
+        keypoint, score = keypoint[person], score[person]
+        if score.max() > 1:
+            if not clip_scores:
+                raise PoseStoreError(
+                    f"{path}: clip {_identifier(annotation)!r}: scores run from {score.min():g} to {score.max():g}; "
+                    "expected [0, 1]. If they are peaks of heat maps, which can lie above 1, say clip_scores=True to "
+                    "set those to 1"
+                )
+            clipped += 1
+            score = np.minimum(score, 1)
+        persons.append((keypoint, score))
     note = f"imported from {Path(path).name}"
     if crowded:
         note += (
             f"; {crowded} of {len(persons)} clips had several persons, of whom the one with the "
             "highest sum of scores was taken"
         )
+    if clipped:
+        note += f"; {clipped} of {len(persons)} clips had scores above 1, which were set to 1"
     header = header.model_copy(update={"note": "; ".join(filter(None, (header.note, note)))})
 
     with PoseStoreWriter(out, header, overwrite) as writer:
@@ -153,7 +166,7 @@ def import_mmaction_pickle(
                 PoseClip(
                     clip_id=clip_id,
                     keypoint=keypoint,
-                    score=np.minimum(score, 1) if clip_scores else score,
+                    score=score,
                     label=annotation["label"],
                     signer=str(annotation.get("signer", "")),
                     fps=float(annotation.get("fps", fps)),

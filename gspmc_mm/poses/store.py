@@ -46,6 +46,7 @@ class PoseStore:
         frames: (N,) int64 number of frames.
         fps: (N,) float64 frames per second, 0 where unknown.
         image_sizes: (N, 2) int64 width and height in pixels.
+        digests: (N, 16) uint8 of the points, taken when they were written; the audit compares them, reading does not.
 
     Raises:
         FileNotFoundError: a file does not exist, or a folder has no shard.
@@ -63,7 +64,7 @@ class PoseStore:
         self._shard = np.repeat(np.arange(len(shards)), [len(shard.labels) for shard in shards])
         self._keypoint_start = np.concatenate([shard.keypoint_start for shard in shards])
         self._score_start = np.concatenate([shard.score_start for shard in shards])
-        self._digests = np.concatenate([shard.digests for shard in shards])
+        self.digests = np.concatenate([shard.digests for shard in shards])
         self.clip_ids = np.concatenate([shard.clip_ids for shard in shards])
         self.signers = np.concatenate([shard.signers for shard in shards])
         self.labels = np.concatenate([shard.labels for shard in shards])
@@ -124,7 +125,7 @@ class PoseStore:
         for column in (self.labels, self.frames, self.image_sizes):
             digest.update(column.astype("<i8").tobytes())
         digest.update(self.fps.astype("<f8").tobytes())
-        digest.update(self._digests.tobytes())
+        digest.update(self.digests.tobytes())
         return digest.hexdigest()
 
     def indices(self, split: str | Sequence[str] | None = None) -> np.ndarray:

@@ -98,7 +98,7 @@ def make_runner(cfg: Config) -> Runner:
 
 
 def test_the_experiments_of_the_design_are_there() -> None:
-    wanted = {f"gspmc_{data_set}_{stream}" for data_set in ("slr500", "autsl") for stream in STREAMS}
+    wanted = {f"gspmc_{data_set}_{stream}" for data_set in ("slr500", "autsl", "wlasl100") for stream in STREAMS}
     wanted |= {f"ctrgcn_{data_set}_j" for data_set in NUM_CLASSES}
     wanted |= {f"gspmc_{data_set}_j" for data_set in WITH_TEXTS}
     assert wanted <= set(NAMES)
@@ -186,6 +186,13 @@ def test_training_and_testing_look_at_different_clips_of_the_same_form(name: str
         assert cfg.val_dataloader.dataset.split not in (train.split, test.split)
 
 
+def test_tuning_looks_at_the_validation_split_as_a_test_looks_at_its_own(load: LoadConfig) -> None:
+    cfg = load("gspmc_slr500_j_val").to_dict()
+    assert set(differences(cfg["test_dataloader"], cfg["val_dataloader"])) == {"dataset.split"}
+    assert cfg["val_dataloader"]["dataset"]["split"] == "gsp35_val"
+    assert cfg["val_evaluator"] == cfg["test_evaluator"]
+
+
 @pytest.mark.parametrize("data_set", WITH_TEXTS)
 def test_gspmc_and_its_baseline_differ_in_the_texts_only(data_set: str, load: LoadConfig) -> None:
     baseline, ours = load(f"ctrgcn_{data_set}_j"), load(f"gspmc_{data_set}_j")
@@ -208,11 +215,11 @@ def test_gspmc_and_its_baseline_differ_in_the_texts_only(data_set: str, load: Lo
     assert ours.model.cls_head.loss_con == dict(type="MultiPositiveKLLoss", tau=0.1)
 
 
-@pytest.mark.parametrize("data_set", ["slr500", "autsl"])
+@pytest.mark.parametrize("data_set", ["slr500", "autsl", "wlasl100"])
 @pytest.mark.parametrize("stream", ["b", "jm", "bm"])
 def test_the_streams_differ_in_the_stream_only(data_set: str, stream: str, load: LoadConfig) -> None:
     joint, other = load(f"gspmc_{data_set}_j").to_dict(), load(f"gspmc_{data_set}_{stream}").to_dict()
-    loaders = ["train", "test"] + (["val"] if data_set == "autsl" else [])
+    loaders = ["train", "test"] + (["val"] if data_set != "slr500" else [])
     assert set(differences(joint, other)) == {
         "stream",
         "train_dataloader.dataset.pipeline_overrides.SkeletonStream",

@@ -1,15 +1,18 @@
-"""Poses of one estimator: training, validation, test and resumed training are held to it."""
+"""Poses of one estimator and one stream: training, validation, test and resumed training are held to them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from torch import nn
+from torch.utils.data import ConcatDataset, DataLoader
 
 from gspmc_mm.datasets import CheckSignsHook, PoseDataError, SignPoseDataset
+from gspmc_mm.descriptions import TextBankError
 from gspmc_mm.poses import PoseClip, PoseStoreWriter, StoreHeader
 
 HRNET = {"name": "hrnet", "version": "1.3.2", "weights": "w48.pth"}
@@ -20,19 +23,19 @@ UNKNOWN = {"name": "", "version": "", "weights": ""}
 
 @pytest.fixture
 def dataset(tmp_path):
-    def make(estimator: dict[str, str]) -> SignPoseDataset:
+    def make(estimator: dict[str, str], steps: Sequence[dict] = ()) -> SignPoseDataset:
         path: Path = tmp_path / f"{abs(hash(tuple(estimator.values())))}.arrow"
         if not path.exists():
             with PoseStoreWriter(path, StoreHeader(layout="coco17", estimator=estimator)) as writer:
                 points = np.ones((2, 17, 2), np.float32)
                 writer.add(PoseClip("a", points, np.ones((2, 17), np.float32), 0, "s", 25.0, (64, 48)))
-        return SignPoseDataset(str(path), pipeline=[], num_classes=1)
+        return SignPoseDataset(str(path), pipeline=list(steps), num_classes=1)
 
     return make
 
 
-def loader(dataset):
-    return SimpleNamespace(dataset=dataset)
+def loader(dataset, **options):
+    return DataLoader(dataset, **options)
 
 
 def runner(**parts):
@@ -85,7 +88,7 @@ def test_a_resumed_training_keeps_its_estimator_and_a_new_one_does_not(dataset):
 
 
 def test_two_training_stores_of_different_estimators(dataset):
-    both = SimpleNamespace(datasets=[dataset(HRNET), dataset(MEDIAPIPE)])
+    both = ConcatDataset([dataset(HRNET), dataset(MEDIAPIPE)])
     with pytest.raises(PoseDataError, match="mediapipe"):
         CheckSignsHook().before_train(runner(train_dataloader=loader(both)))
 
@@ -98,4 +101,77 @@ def test_an_unknown_estimator_and_an_old_checkpoint_pass(dataset):
     hook.before_val(runner(val_dataloader=loader(dataset(HRNET))))
     checkpoint = {}
     hook.before_save_checkpoint(None, checkpoint)
-    assert checkpoint == {}
+    # The layout of the file is known, and written since checkpoints say the input of the network.
+    assert checkpoint == {"meta": {"network_input": {"layout": "coco17"}}}
+
+
+# ---- the input of the network ----
+
+
+def stream(name, extra=(), layout="coco17"):
+    return [dict(type="SelectKeypoints", layout=layout), dict(type="SkeletonStream", stream=name, extra=extra)]
+
+
+def test_the_stream_is_written_into_the_checkpoint_and_a_test_on_another_one_refused(dataset):
+    hook, checkpoint = CheckSignsHook(), {"meta": {}}
+    hook.before_train(runner(train_dataloader=loader(dataset(HRNET, stream("b", ["velocity"])))))
+    hook.before_save_checkpoint(None, checkpoint)
+    assert checkpoint["meta"]["network_input"] == {"layout": "coco17", "stream": "b", "extra": ["velocity"]}
+
+    tester = CheckSignsHook()
+    tester.after_load_checkpoint(None, checkpoint)
+    tester.before_test(runner(test_dataloader=loader(dataset(HRNET, stream("b", ["velocity"])))))
+    for steps, words in (
+        (stream("j", ["velocity"]), "gives stream 'j', but the network was trained on stream 'b' .the checkpoint."),
+        (stream("b"), r"gives extra \[\], but .* extra \['velocity'\]"),
+    ):
+        with pytest.raises(PoseDataError, match=words):
+            tester.before_test(runner(test_dataloader=loader(dataset(HRNET, steps))))
+
+
+def test_a_validation_on_another_stream_is_refused_before_training(dataset):
+    val = SimpleNamespace(dataloader=loader(dataset(HRNET, stream("b"))))
+    with pytest.raises(PoseDataError, match=r"stream 'b', but the network was trained on stream 'j' .*\.arrow"):
+        CheckSignsHook().before_train(runner(train_dataloader=loader(dataset(HRNET, stream("j"))), val_loop=val))
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_resuming_keeps_the_stream_and_fine_tuning_may_change_it(dataset, resume):
+    hook, checkpoint = CheckSignsHook(), {}
+    hook.after_load_checkpoint(None, {"meta": {"network_input": {"stream": "j", "extra": []}}})
+    training = runner(train_dataloader=loader(dataset(HRNET, stream("b"))), _resume=resume)
+    if resume:
+        with pytest.raises(PoseDataError, match="trained on stream 'j'"):
+            hook.before_train(training)
+        return
+    hook.before_train(training)
+    hook.before_save_checkpoint(None, checkpoint)
+    assert checkpoint["meta"]["network_input"]["stream"] == "b"
+
+
+def test_a_checkpoint_from_before_and_a_pipeline_without_a_stream_pass(dataset):
+    hook = CheckSignsHook()
+    for meta in ({}, {"network_input": {"stream": "b", "extra": []}}):
+        hook.after_load_checkpoint(None, {"meta": meta})
+        hook.before_test(runner(test_dataloader=loader(dataset(HRNET))))
+    hook.after_load_checkpoint(None, {})
+    hook.before_test(runner(test_dataloader=loader(dataset(HRNET, stream("j")))))
+
+
+# ---- texts ----
+
+
+def test_texts_of_the_head_alone_are_refused_before_the_first_step(dataset):
+    head = SimpleNamespace(num_classes=1, bank=object(), text_bank_path="bank.safetensors")
+    model, texts = SimpleNamespace(cls_head=head), [dict(type="LoadSignDescriptions")]
+    with pytest.raises(TextBankError, match=r"bank\.safetensors, .*pipeline_overrides=dict\(LoadSignDescriptions="):
+        CheckSignsHook().before_train(runner(model=model, train_dataloader=loader(dataset(HRNET, texts))))
+    # A test needs no texts.
+    CheckSignsHook().before_test(runner(model=model, test_dataloader=loader(dataset(HRNET, texts))))
+
+
+def test_fewer_clips_than_a_batch_are_refused_where_they_would_be_left_out(dataset):
+    few = loader(dataset(HRNET), batch_size=2, drop_last=True)
+    with pytest.raises(PoseDataError, match=r"have 1 clips .* fewer than the 2 of a batch.*drop_last=False"):
+        CheckSignsHook().before_train(runner(train_dataloader=few))
+    CheckSignsHook().before_train(runner(train_dataloader=loader(dataset(HRNET), batch_size=2)))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from mmengine.registry import DATA_SAMPLERS
 
-from gspmc_mm.datasets import SignGroupSampler
+from gspmc_mm.datasets import SignGroupSampler, SignPoseDataset
 from gspmc_mm.datasets.sign_group_sampler import grouped_order
 
 
@@ -70,3 +70,17 @@ def test_ranks_share_out_the_same_order(round_up):
 def test_groups_of_no_clips_are_refused():
     with pytest.raises(ValueError, match="clips_per_sign"):
         SignGroupSampler(Clips(LABELS), clips_per_sign=0, seed=0)
+
+
+def test_no_points_are_read_for_the_labels(store_path):
+    dataset = SignPoseDataset(str(store_path))
+    with mock.patch.object(dataset, "get_data_info", side_effect=AssertionError("points were read")):
+        sampler = SignGroupSampler(dataset, seed=0)
+    np.testing.assert_array_equal(sampler.labels, dataset.labels)
+
+
+def test_a_data_set_that_lists_no_labels():
+    clips = [{"label": int(label)} for label in LABELS]
+    dataset = mock.Mock(spec=["get_data_info", "__len__"], get_data_info=clips.__getitem__)
+    dataset.__len__ = lambda self: len(clips)
+    np.testing.assert_array_equal(SignGroupSampler(dataset, seed=0).labels, LABELS)

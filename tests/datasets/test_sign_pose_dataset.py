@@ -222,7 +222,7 @@ def test_memory_does_not_grow_with_a_dict_per_clip(store_path):
 
 
 def test_missing_and_foreign_files(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"nowhere\.arrow.*tools/data"):
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.arrow.*tools/pose/extract\.py.*tools/data/import_poses\.py"):
         SignPoseDataset(str(tmp_path / "nowhere.arrow"))
     with pytest.raises(FileNotFoundError, match=r"nowhere\.pkl.*tools/data"):
         SignPoseDataset(str(tmp_path / "nowhere.pkl"))
@@ -322,6 +322,11 @@ def test_bad_clips_in_a_pickle(write_pickle):
         SignPoseDataset(str(write_pickle([annotation(0), annotation(1, points=17)])))
     with pytest.raises(PoseDataError, match=r"42 points.*layout="):
         SignPoseDataset(str(write_pickle([annotation(0, points=42), annotation(1, points=42)])))
+    with pytest.raises(PoseDataError, match=r"clip-0': scores run from .* to 1\.7.*import_poses\.py"):
+        SignPoseDataset(str(write_pickle([annotation(0, keypoint_score=np.full((1, 6, 133), 1.7)), annotation(1)])))
+    twice = write_pickle([annotation(0), annotation(0), annotation(1)])
+    with pytest.raises(PoseDataError, match=r"poses\.pkl: clip 'clip-0' comes twice"):
+        SignPoseDataset(str(twice))
     hands = write_pickle([annotation(i, points=42) for i in range(3)])
     assert len(SignPoseDataset(str(hands), layout="hands42")) == 3
     with pytest.raises(PoseDataError, match="several pickles"):

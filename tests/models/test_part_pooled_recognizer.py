@@ -280,3 +280,45 @@ def test_confidence_pooling_survives_fusing():
 def test_unknown_pooling_is_refused():
     with pytest.raises(ValueError, match="pooling='max'"):
         MODELS.build({**config(None), "pooling": "max"})
+
+
+# ---- what the head needs and what is pooled ----
+
+
+def test_a_head_with_part_terms_needs_part_pooling(bank_path):
+    advice = r"add part_pooling=dict\(type='PartPooling', layout=\.\.\.\)"
+    with pytest.raises(ValueError, match=rf"parts \['body', .*pooled are none; {advice}"):
+        build(bank_path, pooling=False)
+    settings = config(bank_path, parts=["body", "left_hand"], terms=["global", "left_hand"])
+    settings["part_pooling"]["parts"] = ["body"]
+    with pytest.raises(ValueError, match=r"aligns the parts \['left_hand'\].*pooled are \['body'\]"):
+        MODELS.build(settings)
+
+
+def test_terms_of_the_whole_need_no_part_pooling(bank, bank_path, make_samples):
+    model = build(bank_path, pooling=False, terms=["global", "synonym"])
+    losses = model(inputs(), make_samples(bank, LABELS), mode="loss")
+    assert {"con_global", "con_synonym"} <= set(losses)
+
+
+# ---- precision ----
+
+
+@pytest.mark.parametrize("fuse", [True, False])
+@pytest.mark.parametrize("pooling", ["uniform", "confidence"])
+def test_a_whole_recogniser_in_bfloat16(fuse, pooling, make_samples):
+    model = MODELS.build({**config(None), "pooling": pooling})
+    torch.manual_seed(0)
+    model.init_weights()
+    torch.nn.init.normal_(model.eval().cls_head.fc.weight)
+    x = inputs(clips=2)
+    x[..., 2] = x[..., 2].sigmoid()
+    with torch.no_grad():
+        expected = model(x, make_samples(None, LABELS), mode="predict")
+        model = (model.fuse() if fuse else model).to(torch.bfloat16)
+        found = model(x, make_samples(None, LABELS), mode="predict")
+    assert model(x, mode="tensor", stage="neck").dtype == torch.bfloat16
+    for one, other in zip(found, expected, strict=True):
+        assert one.pred_score.dtype == torch.float32  # averaged and ranked in full precision
+        torch.testing.assert_close(one.pred_score, other.pred_score, rtol=0.1, atol=0.02)
+        assert one.pred_score.sum().item() == pytest.approx(1, abs=1e-5)

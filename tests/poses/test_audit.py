@@ -172,6 +172,23 @@ def test_an_allowed_error_is_a_warning(store_of):
         audit_store(store_of(clips), allow=["one_frame"])
 
 
+def test_points_that_changed_in_the_file_are_found(store_of):
+    """Zeros where points were: the store opens and has its old fingerprint, so only the audit can tell."""
+    clips = sound_clips()
+    store = store_of(clips)
+    (file,) = store.files
+    whole = bytearray(file.read_bytes())
+    points = store.stored(5)[0].tobytes()
+    start = whole.index(points)
+    whole[start : start + len(points) // 2] = bytes(len(points) // 2)
+    file.write_bytes(whole)
+    damaged = PoseStore(file)
+    assert damaged.fingerprint == store.fingerprint
+    report = audit_store(damaged)
+    assert [finding.subject for finding in report.errors] == [clips[5].clip_id]
+    assert found(report, "damaged-points") == [clips[5].clip_id]
+
+
 def test_frame_rates_that_many_clips_have_are_one_finding(store_of):
     clips = [replace(clip, fps=30.0 if n % 3 == 0 else 25.0) for n, clip in enumerate(sound_clips())]
     report = audit_store(store_of(clips))

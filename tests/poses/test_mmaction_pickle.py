@@ -212,11 +212,12 @@ def test_import_guesses_nothing(dump, tmp_path, make_header):
 
     score = np.full((1, 5, 17), 1.02)
     path = dump([_annotation("hot", keypoint_score=score)])
-    with pytest.raises(PoseStoreError, match=r"clip 'hot': scores run from .*1\.02"):
+    with pytest.raises(PoseStoreError, match=r"clip 'hot': scores run from .*1\.02.*say clip_scores=True"):
         import_mmaction_pickle(path, tmp_path / "t.arrow", make_header())
     assert not (tmp_path / "t.arrow").exists()
     store = import_mmaction_pickle(path, tmp_path / "t.arrow", make_header(), clip_scores=True)
     assert (store.clip(0).score == 1).all()
+    assert store.header.note.endswith("1 of 1 clips had scores above 1, which were set to 1")
 
 
 def test_store_to_pickle_and_back_loses_nothing(tmp_path, make_clip, make_header, write_store):

@@ -13,7 +13,7 @@ from gspmc_mm.poses import PoseClip, PoseStore, PoseStoreWriter, StoreHeader
 from gspmc_mm.poses.clip_list import read_clip_list
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-TOOLS = ("slr500", "autsl", "clip_list", "import_poses", "export_poses", "audit", "browse")
+TOOLS = ("slr500", "autsl", "clip_list", "import_poses", "export_poses", "audit", "browse", "resplit")
 
 
 def write_store(path: Path, clips: int = 6) -> Path:
@@ -181,6 +181,64 @@ def test_formats_that_do_not_say_their_estimator_ask_for_it(commands, tmp_path):
     done = commands.run("tools/data/import_poses.py", "a.pkl", "--format", "mmaction", "--out", "o.arrow", cwd=tmp_path)
     assert done.status == 2
     assert "give --estimator" in done.words
+
+
+@pytest.mark.parametrize(
+    ("form", "options", "said"),
+    [
+        ("mmaction", ("--estimator", "x", "--clips", "c.csv", "--no-mirrored"), "--clips --mirrored"),
+        ("mmaction", ("--estimator", "x", "--sizes", "s.csv", "--order", "pose"), "--order --sizes"),
+        ("sam-slr", ("--third-is-score",), "--third-is-score"),
+        ("openpose", ("--order", "pose"), "--order"),
+        ("holistic", ("--normalized",), "--normalized"),
+        ("pose", ("--estimator", "x", "--size", 640, 480, "--fps", 25), "--fps --size"),
+        ("npz", ("--fps", 25), "--fps"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(commands, tmp_path, form, options, said):
+    done = commands.run("tools/data/import_poses.py", "a", "--format", form, *options, "--out", "o.arrow", cwd=tmp_path)
+    assert done.status == 2
+    assert f"--format {form} has no use for {said}: leave it out" in done.words
+
+
+def test_weights_need_their_estimator(commands, tmp_path):
+    options = ("a", "--format", "sam-slr", "--weights", "w.pth", "--out", "o.arrow")
+    done = commands.run("tools/data/import_poses.py", *options, cwd=tmp_path)
+    assert done.status == 2
+    assert "give --estimator too" in done.words
+
+
+def test_the_archive_of_wlasl100_takes_no_options_and_no_other_name(commands, tmp_path):
+    points, clips = np.zeros((2, 2, 21, 3), np.int16), np.zeros(1, int)
+    np.savez(tmp_path / "a.npz", keypoint=points, offset=[0, 2], label=clips, signer=clips, class_names=["a"])
+    common = ("tools/data/import_poses.py", "a.npz", "--format", "npz", "--out", "o.arrow")
+    for option, value in (("--layout", "wholebody133"), ("--estimator", "x"), ("--clips", "c.csv")):
+        done = commands.run(*common, option, value, cwd=tmp_path)
+        assert done.status == 1
+        assert f"error: a.npz: the npz of wlasl100 has no use for {option}: leave it out" in done.words
+    done = commands.run(*common, cwd=tmp_path)
+    assert done.status == 1
+    assert "has to be called wlasl100_hands.npz" in done.words
+
+
+def test_scores_above_one_are_counted(commands, tmp_path):
+    content = {
+        "frame_dir": "hot",
+        "label": 0,
+        "total_frames": 2,
+        "img_shape": (480, 640),
+        "keypoint": np.ones((1, 2, 17, 2), np.float32),
+        "keypoint_score": np.full((1, 2, 17), 1.02, np.float32),
+    }
+    (tmp_path / "a.pkl").write_bytes(
+        pickle.dumps([content, {**content, "frame_dir": "b", "keypoint_score": np.ones((1, 2, 17))}])
+    )
+    options = ("a.pkl", "--format", "mmaction", "--layout", "coco17", "--estimator", "x", "--out", "o.arrow")
+    done = commands.run("tools/data/import_poses.py", *options, cwd=tmp_path)
+    assert done.status == 0, done.said
+    said = "1 of 2 clips had scores above 1, which were set to 1"
+    assert said in done.words
+    assert said in PoseStore(tmp_path / "o.arrow").header.note
 
 
 def test_audit(commands, tmp_path):

@@ -149,3 +149,15 @@ def test_mmactions_own_tool_runs_and_sees_the_same_flops(config, monkeypatch, ca
         }
     assert figures[True]["Flops"] == figures[False]["Flops"]
     assert figures[True]["Params"] != figures[False]["Params"]  # it counts the projections too
+
+
+def test_overridden_steps_count(run, config):
+    overridden = (
+        "test_dataloader['dataset']['dataset'].update(pipeline_overrides=dict(SampleSignFrames=dict(clip_len=24)))"
+    )
+    assert run(config(more=overridden))["input"] == [1, 24, 27, 3]
+
+
+def test_a_loader_of_several_data_sets_says_nothing(run, config):
+    several = "train_dataloader, test_dataloader = test_dataloader, dict(dataset=dict(datasets=[]))"
+    assert run(config(more=several))["input"] == [1, 12, 27, 3]

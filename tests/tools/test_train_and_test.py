@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from gspmc_mm.evaluation import load_predictions
+from gspmc_mm.evaluation.inference import InferenceError, load_trained, read_config
 
 GSPMC, BASELINE = "configs/gspmc_synthsign_j.py", "configs/ctrgcn_synthsign_j.py"
 
@@ -144,6 +145,46 @@ def test_a_checkpoint_of_another_network_is_refused(evaluate, baseline, place):
     assert not (place / "wrong.npz").exists()
 
 
+def test_fused_and_in_bfloat16(evaluate, gspmc, place):
+    dumps = {}
+    for name, switches in (("plain", ()), ("fused", ("--fuse",)), ("bf16", ("--fuse", "--bf16"))):
+        done = evaluate(GSPMC, "work/gspmc/epoch_3.pth", "--dump", f"{name}_precision.npz", *switches)
+        assert done.status == 0, done.said
+        dumps[name] = load_predictions(place / f"{name}_precision.npz"), accuracy(done.said)
+    (plain, plain_accuracy), (fused, fused_accuracy), (bf16, _) = dumps.values()
+    assert fused_accuracy == plain_accuracy
+    np.testing.assert_allclose(fused.scores, plain.scores, rtol=1e-4, atol=1e-6)
+    assert not np.array_equal(fused.scores, plain.scores)  # it was fused
+    np.testing.assert_allclose(bf16.scores, plain.scores, atol=0.05)
+    assert not np.array_equal(bf16.scores, fused.scores)
+    assert bf16.scores.dtype == np.float32
+
+
+def test_another_stream_than_that_of_the_training_is_refused(evaluate, baseline, place, repository):
+    path = place / "work" / "baseline" / "epoch_3.pth"
+    checkpoint = torch.load(path, weights_only=True)
+    trained = checkpoint["meta"]["network_input"]
+    assert (trained["stream"], trained["extra"]) == ("j", [])
+    option = "test_dataloader.dataset.pipeline_overrides.SkeletonStream.stream"
+    done = evaluate(BASELINE, "work/baseline/epoch_3.pth", "--dump", "bones.npz", options=(f"{option}=b",))
+    assert done.status != 0
+    assert "the pipeline gives stream 'b', but the network was trained on stream 'j'" in done.last
+    assert not (place / "bones.npz").exists()
+
+    # The measurements without a runner refuse it too; a checkpoint from before the entry is taken as it is.
+    changes = dict(base_channels=8, num_stages=3, inflate_stages=(3,), down_stages=(3,))
+    changes = {"model.backbone": changes, "model.cls_head": dict(in_channels=16, num_classes=4)}
+    config = read_config(repository / BASELINE, {**changes, option: "b"})
+    with pytest.raises(InferenceError, match=r"stream 'b', but the network was trained on stream 'j' .*epoch_3\.pth"):
+        load_trained(config, path, "cpu")
+    del checkpoint["meta"]["network_input"]
+    torch.save(checkpoint, place / "old.pth")
+    load_trained(config, place / "old.pth", "cpu")
+    load_trained(read_config(repository / BASELINE, changes), path, "cpu")
+    done = evaluate(BASELINE, "old.pth", options=(f"{option}=b",))
+    assert done.status == 0, done.said
+
+
 def test_seed(train, gspmc, place):
     done = train(GSPMC, "work/again", "--no-validate")  # validation draws nothing that training needs
     assert done.status == 0, done.said
@@ -165,6 +206,24 @@ def test_auto_scale_lr_and_deterministic(train, place):
     (scalars,) = (place / "work" / "scaled").glob("*/vis_data/scalars.json")
     first = json.loads(scalars.read_text().splitlines()[0])
     assert first["lr"] == pytest.approx(first["base_lr"] / 2)  # batch 4 in place of 8
+
+
+def test_a_batch_that_the_learning_rate_is_not_meant_for_is_told(train, place):
+    quick = "train_cfg.max_epochs=1"
+    other = train(BASELINE, "work/other_batch", options=("auto_scale_lr.base_batch_size=8", quick))
+    assert "A step has 4 clips (1 process(es) of 4), but the learning rate is meant for 8" in other.words
+    gathered = ("optim_wrapper.accumulative_counts=2", "auto_scale_lr.base_batch_size=8")
+    meant = train(BASELINE, "work/meant_batch", options=(*gathered, quick))
+    assert meant.status == 0, meant.said
+    assert "the learning rate is meant for" not in meant.words
+
+
+def test_a_mistake_is_told_without_a_traceback(train, place):
+    done = train(BASELINE, "work/no_data", options=("train_dataloader.dataset.ann_file=data/none.arrow",))
+    assert done.status == 1
+    assert done.last.startswith("error: ")
+    assert "pose file 'data/none.arrow' does not exist" in done.last
+    assert "Traceback" not in done.said
 
 
 def test_auto_scale_lr_needs_the_batch_size_of_the_config(train, place, repository, tmp_path):

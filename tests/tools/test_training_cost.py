@@ -17,14 +17,14 @@ def test_the_cost_of_texts_is_measured(commands, tmp_path):
     done = commands.run(
         "tools/analysis/training_cost.py",
         *("--batch", 4, "--repeats", 2, "--warm-up", 1, "--threads", 1, "--out", "out/cost.json"),
-        *("--cfg-options", *TINY),
+        *("--cfg-options", *TINY, "train_dataloader.dataset.pipeline_overrides.SampleSignFrames.clip_len=12"),
         cwd=tmp_path,
     )
     assert done.status == 0, done.said
     assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*")] == ["out/cost.json"]
     result = json.loads((tmp_path / "out" / "cost.json").read_text())
     assert result["pair"]["gspmc"]["config"] == "gspmc_wlasl100_j.py"
-    assert result["input_shape"] == [4, 1, 1, 16, 20, 7]
+    assert result["input_shape"] == [4, 1, 1, 12, 20, 7]  # of the overridden pipeline
     assert result["threads"] == 1
     # Only one of the two has texts, and it has all of them: 1 global, 4 synonyms, 2 of each hand.
     assert set(result["losses"]["baseline"]) == {"loss", "loss_cls"}

@@ -1,7 +1,7 @@
 """List the videos of AUTSL for the extraction of poses, with their labels and the official splits.
 
     python tools/data/autsl.py --videos /data/AUTSL --labels /data/AUTSL --out data/autsl/clips.csv
-    python tools/pose/extract.py data/autsl/clips.csv --estimator mmpose --out data/autsl/poses
+    python tools/pose/extract.py data/autsl/clips.csv --estimator mmpose --out data/autsl/poses.arrow
 
 What differs from the known figures is printed. The exit status is 0 only if the list was written.
 """

@@ -17,6 +17,7 @@ import argparse
 import csv
 import shlex
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,27 +25,46 @@ if TYPE_CHECKING:
     from gspmc_mm.poses import StoreHeader
     from gspmc_mm.poses.importers import FoundClip, ImportReport
 
-FORMATS = ("mmaction", "sam-slr", "openpose", "holistic", "pose", "npz")
+#: The options that each format makes use of, beside --layout, --estimator, its version and weights. Others are refused.
+OPTIONS = {
+    "mmaction": ("fps", "third_is_score"),
+    "sam-slr": ("clips", "size", "sizes", "fps", "mirrored"),
+    "openpose": ("clips", "size", "sizes", "fps", "mirrored", "normalized"),
+    "holistic": ("clips", "size", "sizes", "fps", "mirrored", "order"),
+    "pose": ("clips", "mirrored"),
+    "npz": ("clips", "size", "sizes", "mirrored"),
+}
+OPTION_NAMES = sorted({name for names in OPTIONS.values() for name in names})
 SHOWN = 5
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="which format takes which of these options:\n"
+        + "".join(f"  {name}: {named(options)}\n" for name, options in OPTIONS.items()),
+    )
     parser.add_argument("source", help="file or folder of key points")
-    parser.add_argument("--format", required=True, choices=FORMATS)
+    parser.add_argument("--format", required=True, choices=tuple(OPTIONS))
     parser.add_argument("--out", required=True, help="store to write, .arrow")
     parser.add_argument("--clips", help="CSV with label, signer and splits of each clip")
-    parser.add_argument("--layout", default="wholebody133", help="of the points: preset or file; default: %(default)s")
+    parser.add_argument("--layout", help="of the points: preset or file; default: wholebody133")
     parser.add_argument("--estimator", help="what found the points; needed for mmaction and pose, which do not say")
-    parser.add_argument("--estimator-version", default="", help="its version, if known")
-    parser.add_argument("--weights", default="", help="its weights, if known")
-    parser.add_argument("--size", type=int, nargs=2, metavar=("WIDTH", "HEIGHT"), help="of the pictures, in pixels")
-    parser.add_argument("--sizes", help="CSV clip_id,width,height for pictures of different sizes")
+    parser.add_argument("--estimator-version", help="its version, if known; with --estimator")
+    parser.add_argument("--weights", help="its weights, if known; with --estimator")
+    pictures = parser.add_mutually_exclusive_group()
+    pictures.add_argument("--size", type=int, nargs=2, metavar=("WIDTH", "HEIGHT"), help="of the pictures, in pixels")
+    pictures.add_argument("--sizes", help="CSV clip_id,width,height for pictures of different sizes")
     parser.add_argument("--fps", type=float, help="frames per second, for formats that do not say")
     parser.add_argument("--order", help="holistic: the groups in their order in the file")
-    parser.add_argument("--normalized", action="store_true", help="openpose: coordinates are shares of the picture")
-    parser.add_argument("--third-is-score", action="store_true", help="mmaction: the third coordinate is the score")
+    parser.add_argument(
+        "--normalized", action="store_true", default=None, help="openpose: coordinates are shares of the picture"
+    )
+    parser.add_argument(
+        "--third-is-score", action="store_true", default=None, help="mmaction: the third coordinate is the score"
+    )
     parser.add_argument(
         "--mirrored",
         action=argparse.BooleanOptionalAction,
@@ -55,9 +75,22 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if args.format in ("mmaction", "pose") and not args.estimator:
         parser.error(f"--format {args.format} does not say what found the points: give --estimator")
-    if args.format == "mmaction" and (args.clips or args.mirrored):
-        parser.error("an mmaction pickle has labels and splits of its own, and is not turned back")
+    if not args.estimator and given(args, ("estimator_version", "weights")):
+        parser.error("--estimator-version and --weights are those of an estimator: give --estimator too")
+    idle = [name for name in given(args, OPTION_NAMES) if name not in OPTIONS[args.format]]
+    if idle:
+        parser.error(f"--format {args.format} has no use for {named(idle)}: leave it out")
     return args
+
+
+def given(args: argparse.Namespace, names: Iterable[str]) -> list[str]:
+    """Those of the options that the command line holds."""
+    return [name for name in names if getattr(args, name) is not None]
+
+
+def named(names: Iterable[str]) -> str:
+    """Options as they are written on the command line."""
+    return " ".join(f"--{name.replace('_', '-')}" for name in names)
 
 
 def main() -> int:
@@ -83,6 +116,8 @@ def main() -> int:
             shown = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
             print(f"{what}: {len(names)} ({shown})", file=sys.stderr)
     print(f"{args.out}: {len(store)} clips, {int(store.frames.sum())} frames, layout {store.layout.name}")
+    if store.header.note:
+        print(f"  note: {store.header.note}")
     for name in store.split_names:
         print(f"  {name}: {len(store.indices(name))}")
     return 0 if report.complete else 1
@@ -95,17 +130,21 @@ def run(args: argparse.Namespace) -> ImportReport:
     from gspmc_mm.poses.importers import ImportReport, open_sign_npz, write_found
     from gspmc_mm.skeleton import get_layout
 
-    layout = get_layout(args.layout)
+    layout = get_layout(args.layout or "wholebody133")
     command = shlex.join(["python", *sys.argv])
-    named = {"name": args.estimator or "", "version": args.estimator_version, "weights": args.weights}
-    header = StoreHeader(layout=layout, estimator=named, command=command)
+    estimator = {
+        "name": args.estimator or "",
+        "version": args.estimator_version or "",
+        "weights": args.weights or "",
+    }
+    header = StoreHeader(layout=layout, estimator=estimator, command=command)
     if args.format == "mmaction":
         import_mmaction_pickle(
             args.source,
             args.out,
             header,
             fps=args.fps or 0.0,
-            third_is_score=args.third_is_score,
+            third_is_score=bool(args.third_is_score),
             clip_scores=True,
             overwrite=args.overwrite,
         )
@@ -115,8 +154,12 @@ def run(args: argparse.Namespace) -> ImportReport:
         archive = open_sign_npz(args.source, read_size(args))
         if archive.kind == "wlasl100":
             return convert_wlasl100(args, command)
-        estimator = named if args.estimator else archive.estimator
-        header = header.model_copy(update={"classes": list(archive.classes), "estimator": estimator})
+        header = header.model_copy(
+            update={
+                "classes": list(archive.classes),
+                "estimator": estimator if args.estimator else archive.estimator,
+            }
+        )
         found = list(archive.found)
     else:
         found, header = find(args, header)
@@ -154,7 +197,7 @@ def find(args: argparse.Namespace, header: StoreHeader) -> tuple[list[FoundClip]
         found = find_sam_slr(args.source, layout, size or sam_slr.AUTSL_SIZE, sam_slr.AUTSL_FPS if fps is None else fps)
         own = sam_slr.ESTIMATOR
     elif args.format == "openpose":
-        found = find_openpose_json(args.source, size or {}, fps or 0.0, args.normalized)
+        found = find_openpose_json(args.source, size or {}, fps or 0.0, bool(args.normalized))
         own = openpose_json.ESTIMATOR
     elif args.format == "holistic":
         order = [name.strip() for name in args.order.split(",")] if args.order else None
@@ -166,10 +209,19 @@ def find(args: argparse.Namespace, header: StoreHeader) -> tuple[list[FoundClip]
 
 
 def convert_wlasl100(args: argparse.Namespace, command: str) -> ImportReport:
-    """The hands of WLASL-100 lie in the order of detection; their own reader tells left from right."""
-    from gspmc_mm.datasets.wlasl import convert_wlasl
+    """The hands of WLASL-100 lie in the order of detection; their own reader tells left from right.
+
+    Raises:
+        ValueError: An option that it has no use for, or another name than that of the file it reads in that folder.
+    """
+    from gspmc_mm.datasets.wlasl import LANDMARK_FILE, convert_wlasl
     from gspmc_mm.poses.importers import ImportReport
 
+    idle = given(args, (*OPTION_NAMES, "layout", "estimator"))
+    if idle:
+        raise ValueError(f"{args.source}: the npz of wlasl100 has no use for {named(idle)}: leave it out")
+    if Path(args.source).name != LANDMARK_FILE:
+        raise ValueError(f"{args.source}: the npz of wlasl100 has to be called {LANDMARK_FILE}, beside its splits")
     done = convert_wlasl(Path(args.source).parent, args.out, command=command, overwrite=args.overwrite)
     return ImportReport(written=done.clips)
 

@@ -1,7 +1,7 @@
 """List the videos of SLR-500 for the extraction of poses, with the splits of the literature.
 
     python tools/data/slr500.py --videos /data/SLR500 --labels /data/SLR500/labels --out data/slr500/clips.csv
-    python tools/pose/extract.py data/slr500/clips.csv --estimator mmpose --out data/slr500/poses
+    python tools/pose/extract.py data/slr500/clips.csv --estimator mmpose --out data/slr500/poses.arrow
 
 What differs from the known figures is printed. The exit status is 0 only if the list was written.
 """

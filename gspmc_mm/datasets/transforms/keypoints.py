@@ -29,6 +29,42 @@ def seen_points(keypoint: np.ndarray, score: np.ndarray | None) -> np.ndarray:
     return np.any(keypoint != 0, axis=-1)
 
 
+def clip_layout(
+    results: Mapping[str, Any],
+    given: Layout | None,
+    transform: BaseTransform,
+    argument: str = "layout",
+    state: str = "",
+) -> Layout:
+    """The layout of a clip's points: what the data set says, else what the transform was given.
+
+    Args:
+        results: The clip. SignPoseDataset names its layout, mmaction's PoseDataset does not.
+        given: What the transform was given.
+        transform: Who asks.
+        argument: Name of the transform's argument.
+        state: What makes the layout matter, for the message.
+
+    Raises:
+        ValueError: Neither says it, or the clip has another number of points than the given one.
+    """
+    if results.get("layout") is not None:
+        return results["layout"]
+    name = type(transform).__name__
+    clip = f"{name}: clip {results.get('clip_id', results.get('frame_dir'))!r}"
+    if given is None:
+        raise ValueError(
+            f"{clip}{state} does not say its layout: use SignPoseDataset or give {name} `{argument}=`, the "
+            "layout of the clip's points"
+        )
+    if "keypoint" in results and results["keypoint"].shape[-2] != given.num_joints:
+        raise ValueError(
+            f"{clip} has {results['keypoint'].shape[-2]} points, but its `{argument}=` {given.name!r} "
+            f"has {given.num_joints}; give the layout of the clip's points"
+        )
+    return given
+
+
 def plane_of(keypoint: np.ndarray) -> np.ndarray:
     """The points in the image plane as complex numbers x + iy, which numpy computes with much faster than with pairs.
 
@@ -158,7 +194,7 @@ class SelectKeypoints(BaseTransform):
 
         - keypoint (M, T, V, C)
         - keypoint_score (optional) (M, T, V)
-        - layout
+        - layout (optional, see `clip_layout`)
 
     Modified Keys:
 
@@ -168,13 +204,21 @@ class SelectKeypoints(BaseTransform):
 
     Args:
         layout: Preset name, path of a layout file, dict or Layout.
+        clip_layout: Layout of the clips that do not name theirs, as those of mmaction's PoseDataset. Steps behind this
+            one are told `layout`, and need no more.
 
     Raises:
         LayoutError: At the first clip whose points do not contain the layout.
+        ValueError: At a clip whose layout nobody says.
     """
 
-    def __init__(self, layout: str | os.PathLike | Mapping | Layout = "sign87") -> None:
+    def __init__(
+        self,
+        layout: str | os.PathLike | Mapping | Layout = "sign87",
+        clip_layout: str | os.PathLike | Mapping | Layout | None = None,
+    ) -> None:
         self.layout = get_layout(layout)
+        self.clip_layout = None if clip_layout is None else get_layout(clip_layout)
         self._positions: tuple[Layout, np.ndarray] | None = None
 
     def positions(self, current: Layout) -> np.ndarray:
@@ -185,12 +229,12 @@ class SelectKeypoints(BaseTransform):
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Take the layout's joints out of `keypoint` and `keypoint_score`."""
-        if results["layout"] is self.layout:  # read from the store like that
-            return results
-        positions = self.positions(results["layout"])
-        results["keypoint"] = np.take(results["keypoint"], positions, axis=-2)
-        if results.get("keypoint_score") is not None:
-            results["keypoint_score"] = np.take(results["keypoint_score"], positions, axis=-1)
+        current = clip_layout(results, self.clip_layout, self, argument="clip_layout")
+        if current is not self.layout:  # else read from the store like that
+            positions = self.positions(current)
+            results["keypoint"] = np.take(results["keypoint"], positions, axis=-2)
+            if results.get("keypoint_score") is not None:
+                results["keypoint_score"] = np.take(results["keypoint_score"], positions, axis=-1)
         results["layout"] = self.layout
         return results
 
@@ -205,7 +249,7 @@ class FillMissingKeypoints(BaseTransform):
     Required Keys:
 
         - keypoint (M, T, V, C)
-        - keypoint_score (M, T, V)
+        - keypoint_score (optional) (M, T, V); without it a point off the origin has confidence 1
 
     Modified Keys:
 
@@ -227,13 +271,18 @@ class FillMissingKeypoints(BaseTransform):
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Replace `keypoint` and `keypoint_score` by gated and filled ones."""
-        keypoint, score = gate_points(results["keypoint"], results["keypoint_score"], self.min_score)
+        given = results.get("keypoint_score")
+        if given is None:
+            given = seen_points(results["keypoint"], None).astype(np.float32)
+        keypoint, score = gate_points(results["keypoint"], given, self.min_score)
         gaps = find_gaps(score > 0, self.max_gap)
         if gaps is not None:
-            if score is results["keypoint_score"]:  # the gate had nothing to do and made no new arrays
+            if score is given:  # the gate had nothing to do and made no new arrays
                 keypoint, score = keypoint.copy(), score.copy()
             fill_gaps(keypoint, score, gaps)
-        results["keypoint"], results["keypoint_score"] = keypoint, score
+        results["keypoint"] = keypoint
+        if results.get("keypoint_score") is not None:
+            results["keypoint_score"] = score
         return results
 
     def __repr__(self) -> str:

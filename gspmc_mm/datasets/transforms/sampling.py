@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,8 @@ from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 
 from gspmc_mm.datasets.transforms.hands import SIDES
-from gspmc_mm.datasets.transforms.keypoints import seen_points
-from gspmc_mm.skeleton import Layout
+from gspmc_mm.datasets.transforms.keypoints import clip_layout, seen_points
+from gspmc_mm.skeleton import Layout, get_layout
 
 MODES = ("uniform", "window")
 
@@ -61,21 +62,27 @@ class TrimToSigning(BaseTransform):
 
         - keypoint (M, T, V, C)
         - keypoint_score (optional) (M, T, V)
-        - layout
+        - layout (or see `layout` below)
 
     Modified Keys:
 
         - keypoint
         - keypoint_score
         - total_frames
+
+    Args:
+        layout: Layout of the clips that do not name theirs, as those of mmaction's PoseDataset.
     """
+
+    def __init__(self, layout: str | os.PathLike | Mapping | Layout | None = None) -> None:
+        self.layout = None if layout is None else get_layout(layout)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Shorten `keypoint`, `keypoint_score` and `total_frames`."""
         if "frame_inds" in results:
             raise ValueError("TrimToSigning has to come before SampleSignFrames in the pipeline")
-        score = results.get("keypoint_score")
-        start, stop = signing_span(seen_points(results["keypoint"], score), results["layout"])
+        layout, score = clip_layout(results, self.layout, self), results.get("keypoint_score")
+        start, stop = signing_span(seen_points(results["keypoint"], score), layout)
         results["keypoint"] = results["keypoint"][:, start:stop]
         if score is not None:
             results["keypoint_score"] = score[:, start:stop]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,8 @@ from mmcv.transforms import BaseTransform
 from mmengine.logging import MMLogger
 
 from gspmc_mm.datasets.transforms.hands import hand_sizes, hands_of
-from gspmc_mm.datasets.transforms.keypoints import plane_of, seen_points, with_plane, zero_missing
-from gspmc_mm.skeleton import Layout
+from gspmc_mm.datasets.transforms.keypoints import clip_layout, plane_of, seen_points, with_plane, zero_missing
+from gspmc_mm.skeleton import Layout, get_layout
 
 # Shoulders are about four times as far apart as wrist and base of the middle finger (37 cm and
 # 9.5 cm in an adult), so that clips of hands alone get coordinates of the same order as others.
@@ -129,7 +130,7 @@ class NormalizeSigner(BaseTransform):
 
         - keypoint (M, T, V, C)
         - keypoint_score (optional) (M, T, V)
-        - layout
+        - layout (or see `layout` below)
         - clip_id (optional)
 
     Modified Keys:
@@ -143,22 +144,26 @@ class NormalizeSigner(BaseTransform):
     Args:
         reference: 'shoulders' (midpoint and width), 'hands' (median hand root, and four times the
             distance from wrist to middle finger base) or 'box'.
+        layout: Layout of the clips that do not name theirs, as those of mmaction's PoseDataset.
     """
 
-    def __init__(self, reference: str = "shoulders") -> None:
+    def __init__(
+        self, reference: str = "shoulders", layout: str | os.PathLike | Mapping | Layout | None = None
+    ) -> None:
         if reference not in REFERENCES:
             raise ValueError(f"NormalizeSigner: reference {reference!r} is unknown; use one of {', '.join(REFERENCES)}")
         self.reference = reference
+        self.layout = None if layout is None else get_layout(layout)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Replace `keypoint` by coordinates in units of the reference."""
         require_joints(results, self)
-        keypoint = results["keypoint"]
+        keypoint, layout = results["keypoint"], clip_layout(results, self.layout, self)
         seen = seen_points(keypoint, results.get("keypoint_score"))
-        frame = _FRAMES[self.reference](keypoint, seen, results["layout"])
+        frame = _FRAMES[self.reference](keypoint, seen, layout)
         if frame is None:
-            frame = box_frame(keypoint, seen, results["layout"])
-            self._report(results, nothing=frame is None)
+            frame = box_frame(keypoint, seen, layout)
+            self._report(results, layout, nothing=frame is None)
         if frame is not None:
             keypoint = rescale(keypoint, *frame)
             if not seen.all():
@@ -167,7 +172,7 @@ class NormalizeSigner(BaseTransform):
         results["normalized"] = True
         return results
 
-    def _report(self, results: dict[str, Any], nothing: bool) -> None:
+    def _report(self, results: dict[str, Any], layout: Layout, nothing: bool) -> None:
         cause = "nothing" if nothing else self.reference
         if cause in _reported:
             return
@@ -178,7 +183,7 @@ class NormalizeSigner(BaseTransform):
             text = f"never shows its {self.reference}: origin and unit are taken from the box of its seen points"
         MMLogger.get_current_instance().warning(
             f"NormalizeSigner: clip {results.get('clip_id')!r} (layout "
-            f"{results['layout'].name!r}) {text}. Further clips like it are not reported."
+            f"{layout.name!r}) {text}. Further clips like it are not reported."
         )
 
     def __repr__(self) -> str:
@@ -196,7 +201,7 @@ class MirrorSigner(BaseTransform):
 
         - keypoint (M, T, V, C)
         - keypoint_score (optional) (M, T, V)
-        - layout
+        - layout (or see `layout` below)
         - normalized (optional)
         - img_shape (h, w), for clips in pixels
 
@@ -211,12 +216,14 @@ class MirrorSigner(BaseTransform):
 
     Args:
         prob: Probability of mirroring a clip.
+        layout: Layout of the clips that do not name theirs, as those of mmaction's PoseDataset.
     """
 
-    def __init__(self, prob: float = 0.5) -> None:
+    def __init__(self, prob: float = 0.5, layout: str | os.PathLike | Mapping | Layout | None = None) -> None:
         if not 0 <= prob <= 1:
             raise ValueError(f"MirrorSigner: prob is a probability, 0 to 1, not {prob}")
         self.prob = prob
+        self.layout = None if layout is None else get_layout(layout)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Mirror the clip or leave it, and say which in `mirrored`."""
@@ -226,6 +233,7 @@ class MirrorSigner(BaseTransform):
                 "MirrorSigner comes after LoadSignDescriptions in the pipeline, so the texts of "
                 "left and right would not be exchanged; put it before"
             )
+        swap = np.asarray(clip_layout(results, self.layout, self).swap)
         results.setdefault("mirrored", False)
         if np.random.rand() >= self.prob:
             return results
@@ -238,11 +246,10 @@ class MirrorSigner(BaseTransform):
                     "img_shape; put NormalizeSigner before MirrorSigner"
                 )
             width = float(results["img_shape"][1])
-        swap = results["layout"].swap
         seen = seen_points(results["keypoint"], score)
         results["keypoint"] = mirror_points(results["keypoint"], swap, width, seen)
         if score is not None:
-            results["keypoint_score"] = np.take(score, np.asarray(swap), axis=-1)
+            results["keypoint_score"] = np.take(score, swap, axis=-1)
         results["mirrored"] = not results["mirrored"]
         return results
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,8 @@ from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 
 from gspmc_mm.datasets.transforms.hands import hand_sizes, hands_of
-from gspmc_mm.datasets.transforms.keypoints import seen_points
-from gspmc_mm.skeleton import Layout
+from gspmc_mm.datasets.transforms.keypoints import clip_layout, seen_points
+from gspmc_mm.skeleton import Layout, get_layout
 
 STREAMS = ("j", "b", "jm", "bm")
 EXTRA_CHANNELS = ("hand_local", "velocity")
@@ -134,7 +135,7 @@ class SkeletonStream(BaseTransform):
 
         - keypoint (M, num_clips * T, V, C)
         - keypoint_score (optional) (M, num_clips * T, V)
-        - layout
+        - layout (or see `layout` below)
         - num_clips (optional)
 
     Modified Keys:
@@ -152,9 +153,16 @@ class SkeletonStream(BaseTransform):
             'hand_local' (hand joints relative to their hand root, in hand sizes) and 'velocity'
             (four times the step per frame).
         score: Keep the score for the network. False drops it.
+        layout: Layout of the clips that do not name theirs, as those of mmaction's PoseDataset.
     """
 
-    def __init__(self, stream: str = "j", extra: Sequence[str] = (), score: bool = True) -> None:
+    def __init__(
+        self,
+        stream: str = "j",
+        extra: Sequence[str] = (),
+        score: bool = True,
+        layout: str | os.PathLike | Mapping | Layout | None = None,
+    ) -> None:
         if stream not in STREAMS:
             raise ValueError(f"SkeletonStream: stream {stream!r} is unknown; use one of {', '.join(STREAMS)}")
         if isinstance(extra, str):
@@ -167,6 +175,7 @@ class SkeletonStream(BaseTransform):
         self.stream = stream
         self.extra = tuple(extra)
         self.score = score
+        self.layout = None if layout is None else get_layout(layout)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Replace `keypoint` and `keypoint_score` by the stream's."""
@@ -175,7 +184,7 @@ class SkeletonStream(BaseTransform):
                 f"SkeletonStream stands twice in the pipeline (the clip is stream "
                 f"{results['stream']!r} already); keep one"
             )
-        layout = results["layout"]
+        layout = clip_layout(results, self.layout, self)
         joints = results["keypoint"]
         seen = seen_points(joints, results.get("keypoint_score"))
         score = results.get("keypoint_score")
@@ -188,7 +197,7 @@ class SkeletonStream(BaseTransform):
             clips = results.get("num_clips", 1)
             moved, moved_score = motion_stream(split_clips(points, clips), split_clips(score, clips))
             points, score = moved.reshape(points.shape), moved_score.reshape(score.shape)
-        channels = [points, *(self._extra(name, joints, seen, results) for name in self.extra)]
+        channels = [points, *(self._extra(name, joints, seen, layout, results) for name in self.extra)]
         results["keypoint"] = np.concatenate(channels, axis=-1) if self.extra else points
         if not self.score:
             results.pop("keypoint_score", None)
@@ -197,9 +206,11 @@ class SkeletonStream(BaseTransform):
         results["stream"] = self.stream
         return results
 
-    def _extra(self, name: str, joints: np.ndarray, seen: np.ndarray, results: dict[str, Any]) -> np.ndarray:
+    def _extra(
+        self, name: str, joints: np.ndarray, seen: np.ndarray, layout: Layout, results: dict[str, Any]
+    ) -> np.ndarray:
         if name == "hand_local":
-            return hand_local(joints, seen, results["layout"])
+            return hand_local(joints, seen, layout)
         clips = results.get("num_clips", 1)
         return velocity(split_clips(joints, clips), split_clips(seen, clips)).reshape(joints.shape)
 

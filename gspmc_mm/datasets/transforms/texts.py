@@ -10,6 +10,7 @@ import numpy as np
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 
+from gspmc_mm.datasets.transforms.keypoints import clip_layout
 from gspmc_mm.descriptions import SYNONYM_TERM, TextBank, TextBankError
 from gspmc_mm.skeleton import Layout, get_layout
 
@@ -134,14 +135,7 @@ class LoadSignDescriptions(BaseTransform):
             )
         rows = self._rows[label].copy()
         if bool(results.get("mirrored", False)) != bool(results.get("flip", False)):
-            layout = results.get("layout", self.layout)
-            if layout is None:
-                raise ValueError(
-                    f"clip {results.get('clip_id', results.get('frame_dir'))!r} is mirrored, and it "
-                    "is not known which parts change places: give LoadSignDescriptions `layout=`, "
-                    "the layout of the head's part pooling"
-                )
-            opposite = layout.swap_parts
+            opposite = clip_layout(results, self.layout, self, state=" is mirrored and").swap_parts
             order = [
                 self.term_names.index(other) if (other := opposite.get(term, term)) in self.term_names else None
                 for term in self.term_names

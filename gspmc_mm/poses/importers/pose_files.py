@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gspmc_mm.extras import how_to_install
 from gspmc_mm.files import replacing
 from gspmc_mm.poses.clip import PoseClip
 from gspmc_mm.poses.errors import PoseStoreError
@@ -93,9 +94,7 @@ def _pose_format() -> Any:
     try:
         import pose_format
     except ImportError as error:
-        raise ImportError(
-            ".pose files are read and written by pose-format; install it with: pip install 'gspmc_mm[pose]'"
-        ) from error
+        raise ImportError(f".pose files are read and written by pose-format; {how_to_install('pose')}") from error
     return pose_format
 
 
