@@ -128,7 +128,7 @@ class PartPooledGCNRecognizer(RecognizerGCN):
         return self.cls_head.predict(pooled, data_samples)
 
     def fuse(self) -> PartPooledGCNRecognizer:
-        """Make this recogniser faster for inference, in place: fused backbone, no part and text branches.
+        """Turn this recogniser into what inference needs, in place: folded norms, no part and text branches.
 
         Returns:
             Itself, in evaluation. It cannot be trained any more, and its checkpoint would be another: keep the old one.
