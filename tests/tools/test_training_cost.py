@@ -39,11 +39,15 @@ def test_the_cost_of_texts_is_measured(commands, tmp_path):
         assert row["median_ms"]["gspmc"] == pytest.approx(sum(second) / 2, rel=1e-3)
         expected = [b / a for a, b in zip(first, second, strict=True)]
         assert row["median_of_ratios"] == pytest.approx(sum(expected) / 2, rel=1e-3)
+        processor = row["processor_time"]
+        assert processor["pairs"] == 2
+        assert all(value > 0 for values in processor["ms"].values() for value in values)
     assert result["train"]["median_ms"]["baseline"] > result["infer"]["median_ms"]["baseline"]
     branch = result["text_branch"]
     assert branch["share_of_training_step"] == branch["median_ms"] / result["train"]["median_ms"]["baseline"] > 0
     assert result["provenance"]["seed"] == 0
     assert "median of ratios" in done.words
+    assert "training, processor time" in done.words
     assert "init_weights" not in done.words
 
 

@@ -3,7 +3,8 @@
 Both networks run in one process on the same random inputs, in turns (with texts, without, without, with, ...), so
 that whatever else the machine does falls on both. A training step is the whole step of mmengine: preprocessing,
 losses, backward pass, optimizer. Loading data is not part of it; looking up which texts belong to a batch, which the
-loader's workers do, is timed by itself. So is the text branch (pooling by part, contrastive loss, backward to the
+loader's workers do, is timed by itself. On a CPU the processor time of a step is compared too: it leaves out what the
+step waited while others had the processor. So is the text branch (pooling by part, contrastive loss, backward to the
 feature map, optimizer): it is so small a part of a step that the difference of two steps drowns in their noise.
 
 Examples:
@@ -18,6 +19,7 @@ import argparse
 import logging
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median, quantiles
@@ -179,6 +181,17 @@ class Contestant:
         return step
 
 
+def clocked(step: Callable[[], None], spent: list[float]) -> Callable[[], None]:
+    """The step, which notes the processor seconds of all threads of this process that it took."""
+
+    def run() -> None:
+        begin = time.process_time()
+        step()
+        spent.append(time.process_time() - begin)
+
+    return run
+
+
 def compare(seconds: Mapping[str, Sequence[float]]) -> dict[str, Any]:
     """Medians and ratios (with texts / without) of paired steps."""
     ratios = [a / b for a, b in zip(seconds[WITH], seconds[WITHOUT], strict=True)]
@@ -262,11 +275,17 @@ def measure(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     with Progress(*columns, console=console) as progress:
         for what in ("train", "infer"):
             task = progress.add_task(f"{what}, pairs of steps", total=args.repeats + args.warm_up)
-            steps = {name: getattr(contestant, what) for name, contestant in pair.items()}
+            processor: dict[str, list[float]] = {name: [] for name in pair}
+            steps = {name: clocked(getattr(contestant, what), processor[name]) for name, contestant in pair.items()}
             for contestant in pair.values():
                 contestant.model.train(what == "train")
             seconds = take_turns(steps, args.repeats, args.warm_up, device, lambda task=task: progress.advance(task))
-            results[what] = {**compare(seconds), "peak_memory_mib": peak_memory(steps, device)}
+            of_processor = compare({name: spent[args.warm_up :] for name, spent in processor.items()})
+            results[what] = {
+                **compare(seconds),
+                "processor_time": of_processor if device.type == "cpu" else None,
+                "peak_memory_mib": peak_memory(steps, device),
+            }
     losses = {
         name: {key: value.item() for key, value in contestant.logged.items() if "loss" in key}
         for name, contestant in pair.items()
@@ -307,16 +326,17 @@ def show(result: Mapping[str, Any], console: Console) -> None:
     for heading in headings:
         table.add_column(heading, justify="left" if heading == "step" else "right")
     for what, name in (("train", "training"), ("infer", "inference")):
-        row = result[what]
-        peak = row["peak_memory_mib"]
-        table.add_row(
-            name,
-            *(f"{row['median_ms'][contestant]:.2f} ms" for contestant in (WITHOUT, WITH)),
-            f"{row['ratio_of_medians']:.4f}",
-            f"{row['median_of_ratios']:.4f}",
-            "{:.3f} to {:.3f}".format(*row["quartiles_of_ratios"]),
-            "-" if peak is None else f"{peak[WITHOUT]:.0f} / {peak[WITH]:.0f} MiB",
-        )
+        peak = result[what]["peak_memory_mib"]
+        for row, of in ((result[what], ""), (result[what]["processor_time"], ", processor time")):
+            if row is not None:
+                table.add_row(
+                    name + of,
+                    *(f"{row['median_ms'][contestant]:.2f} ms" for contestant in (WITHOUT, WITH)),
+                    f"{row['ratio_of_medians']:.4f}",
+                    f"{row['median_of_ratios']:.4f}",
+                    "{:.3f} to {:.3f}".format(*row["quartiles_of_ratios"]),
+                    "-" if peak is None or of else f"{peak[WITHOUT]:.0f} / {peak[WITH]:.0f} MiB",
+                )
     console.print(table)
     branch = result["text_branch"]
     console.print(

@@ -182,10 +182,12 @@ def text_sheets(result: Mapping[str, Any]) -> Iterator[Sheet]:
         ["step", "without texts, ms", "with texts, ms", "median of ratios", "quartiles"],
     )
     for what, name in ((TRAIN, "training"), (INFER, "inference")):
-        row = result[what]
-        ends = " to ".join(f"{value:.3f}" for value in row["quartiles_of_ratios"])
-        medians = [f"{row['median_ms'][kind]:.1f}" for kind in ("baseline", "gspmc")]
-        sheet.rows.append([name, *medians, f"{row['median_of_ratios']:.4f}", ends])
+        # Figures of a GPU, and old ones, have no processor time.
+        for row, of in ((result[what], ""), (result[what].get("processor_time"), ", processor time")):
+            if row is not None:
+                ends = " to ".join(f"{value:.3f}" for value in row["quartiles_of_ratios"])
+                medians = [f"{row['median_ms'][kind]:.1f}" for kind in ("baseline", "gspmc")]
+                sheet.rows.append([name + of, *medians, f"{row['median_of_ratios']:.4f}", ends])
     yield sheet
     branch = result["text_branch"]
     yield Sheet(
