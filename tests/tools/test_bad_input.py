@@ -181,9 +181,13 @@ def test_unknown_layout(option, refused):
 
 
 def test_model_and_pipeline_of_different_layouts(refused):
-    said = refused(BASELINE, "train_dataloader.dataset.pipeline_overrides.SelectKeypoints.layout=hands42")
+    layout = "dataloader.dataset.pipeline_overrides.SelectKeypoints.layout=hands42"
+    said = refused(BASELINE, f"train_{layout}", f"val_{layout}")
     assert "PartCTRGCN was built for 39 joints (sign39)" in said
     assert "got 42 joints" in said
+    # Already the pipelines of training and validation disagree.
+    said = refused(BASELINE, f"train_{layout}")
+    assert "the pipeline gives layout 'sign39', but the network was trained on layout 'hands42'" in said
 
 
 def test_truncated_store(refused, synthsign, tmp_path):
