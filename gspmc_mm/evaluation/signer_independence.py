@@ -121,8 +121,13 @@ def _is_store(path: Path) -> bool:
     return path.exists() and (path.suffix == ".arrow" or path.is_dir())
 
 
-@cache
 def _fingerprint(path: Path) -> str:
+    """`fingerprint`, taken once of every state of a file, since all folds rest on the same store."""
+    return _fingerprint_of(path.resolve(), path.stat().st_mtime_ns)
+
+
+@cache
+def _fingerprint_of(path: Path, modified: int) -> str:
     return fingerprint(path)
 
 

@@ -371,6 +371,8 @@ def test_a_pattern_that_fits_no_file_is_an_error_that_names_the_files(sources, t
 def test_language_and_kind_of_every_entry_are_codes(kb):
     languages, kinds = kb.attributes
     entries = list(kb)
-    assert list(np.array(languages)) == [entry.language for entry in entries]
-    assert list(np.array(kinds)) == [entry.kind for entry in entries]
+    for column, of_entries in ((languages, [e.language for e in entries]), (kinds, [e.kind for e in entries])):
+        assert set(column.values) == set(of_entries)
+        for value in (*column.values, "none of these"):
+            assert column.equals(value).tolist() == [each == value for each in of_entries]
     assert (languages.codes.itemsize, kinds.codes.itemsize, len(languages)) == (2, 1, 15)
