@@ -14,19 +14,19 @@ def multi_positive_kl(logits: Tensor, positives: Tensor) -> Tensor:
     """Mean over rows with a positive of KL(uniform over the positives || softmax of the row).
 
     Args:
-        logits: (B, M), similarities over temperature.
-        positives: (B, M) bool.
+        logits: (..., B, M), similarities over temperature.
+        positives: (..., B, M) bool.
 
     Returns:
-        Scalar. 0 (with a gradient of 0) when no row has a positive.
+        (...), a scalar for two matrices. 0 (with a gradient of 0) when no row has a positive.
     """
     weights = positives.to(logits.dtype)
-    count = weights.sum(dim=1, keepdim=True)
-    rows = count.clamp(max=1).sum().clamp(min=1)
+    count = weights.sum(dim=-1, keepdim=True)
+    rows = count.clamp(max=1).sum(dim=(-2, -1)).clamp(min=1)
     count = count.clamp(min=1)
     # With p = 1 / count on the positives: KL = sum p (log p - log q) = -log(count) - sum p log q. Only q is learned.
-    cross_entropy = -(weights / count * F.log_softmax(logits, dim=1)).sum()
-    return (cross_entropy - count.log().sum()) / rows
+    cross_entropy = -(weights / count * F.log_softmax(logits, dim=-1)).sum(dim=(-2, -1))
+    return (cross_entropy - count.log().sum(dim=(-2, -1))) / rows
 
 
 TARGETS = ("soft", "hard")
@@ -35,8 +35,8 @@ MIN_LEARNED_TAU = 0.01
 
 
 def first_positive(positives: Tensor) -> Tensor:
-    """Keep the first positive of every row of (B, M) bool; rows without one stay empty."""
-    return positives & (positives.cumsum(dim=1) == 1)
+    """Keep the first positive of every row of (..., B, M) bool; rows without one stay empty."""
+    return positives & (positives.cumsum(dim=-1) == 1)
 
 
 @MODELS.register_module()
@@ -90,22 +90,25 @@ class MultiPositiveKLLoss(nn.Module):
             return 1 / self.tau
         return self.log_scale.clamp(max=-math.log(MIN_LEARNED_TAU)).exp()
 
-    def forward(self, skeleton: Tensor, text: Tensor, positives: Tensor) -> Tensor:
-        """The loss of one term.
+    def forward(self, skeleton: Tensor, text: Tensor, positives: Tensor, present: Tensor | None = None) -> Tensor:
+        """The loss of one term, or of several at once, each for itself: T in front of every shape.
 
         Args:
-            skeleton: (B, D) skeleton features, normalised here.
-            text: (M, D) text features, normalised here.
-            positives: (B, M) bool, whether text m belongs to the sign of skeleton b.
+            skeleton: (B, D) skeleton features, normalised here; or (T, B, D).
+            text: (M, D) text features, normalised here; or (T, M, D).
+            positives: (B, M) bool, whether text m belongs to the sign of skeleton b; or (T, B, M).
+            present: (M,) bool, or (T, M): which texts there are. The others fill up the terms that have fewer; they
+                are nobody's positives and nobody's negatives. All by default.
 
         Returns:
-            Scalar, float32 (float64 for float64 input). 0 when there is no positive pair.
+            Scalar, or (T,); float32 (float64 for float64 input). 0 when there is no positive pair.
 
         Raises:
             ValueError: The shapes do not fit together.
         """
-        expected = (skeleton.size(0), text.size(0))
-        if tuple(positives.shape) != expected or skeleton.size(1) != text.size(1):
+        expected = (*skeleton.shape[:-1], text.size(-2))
+        fitting = (*skeleton.shape[:-2], *text.shape[-2:-1], skeleton.size(-1))
+        if tuple(positives.shape) != expected or tuple(text.shape) != fitting:
             raise ValueError(
                 f"MultiPositiveKLLoss: skeleton {tuple(skeleton.shape)} and text {tuple(text.shape)} need "
                 f"positives of shape {expected} and equal width, got positives {tuple(positives.shape)}."
@@ -114,12 +117,15 @@ class MultiPositiveKLLoss(nn.Module):
             if skeleton.dtype != torch.float64:
                 skeleton = skeleton.float()
             text = text.to(skeleton.dtype)
-            logits = F.normalize(skeleton, dim=1) @ F.normalize(text, dim=1).t() * self.scale
-            of_skeletons, of_texts = positives, positives.t()
+            logits = F.normalize(skeleton, dim=-1) @ F.normalize(text, dim=-1).mT * self.scale
+            of_skeletons, of_texts = positives, positives.mT
             if self.target == "hard":
                 of_skeletons, of_texts = first_positive(of_skeletons), first_positive(of_texts)
+            to_skeleton = multi_positive_kl(logits.mT, of_texts)
+            if present is not None:
+                # The least finite number and not -inf: its share of a row is 0 all the same, and 0 times it is 0.
+                logits = logits.masked_fill(~present[..., None, :], torch.finfo(logits.dtype).min)
             to_text = multi_positive_kl(logits, of_skeletons)
-            to_skeleton = multi_positive_kl(logits.t(), of_texts)
             return 0.5 * (to_text + to_skeleton)
 
     def extra_repr(self) -> str:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from gspmc_mm.descriptions import GLOBAL_TERM, SYNONYM_TERM, TextBank
 from gspmc_mm.skeleton import PARTS
 
-from .text_pairs import NEGATIVES, POSITIVES, gather_features, gather_rows, pair_texts
+from .text_pairs import NEGATIVES, POSITIVES, gather_features, gather_rows, pair_texts, stack_terms
 
 
 def top_k_correct(scores: Tensor, labels: Tensor, k: int) -> Tensor:
@@ -43,7 +43,7 @@ class TextConditionedHead(BaseHead):
         text_bank: Path of the text bank (safetensors), or None for a plain classifier. A file that is not there
             is no error until a training loss is asked for.
         alpha: Weight of the contrastive loss.
-        loss_con: The contrastive loss.
+        loss_con: The contrastive loss. It gets all terms of a batch at once, see `MultiPositiveKLLoss.forward`.
         parts: Names of the parts, as PartPooling gives them. The five parts of a sign layout by default.
         text_dim: Width D of the text vectors; 512 for CLIP ViT-B/32 and for the offline encoder.
         positives: 'label': the texts of a sign belong to that sign; 'text': a sentence that several signs share
@@ -255,35 +255,38 @@ class TextConditionedHead(BaseHead):
             ]
         )  # (1 + P, B, D); fewer if not all terms are wanted
         # Half precision ends here; float64 stays what it is.
-        projected = projected.to(torch.promote_types(projected.dtype, torch.float32))
-        skeletons = dict(zip(self.text_projections, gather_features(projected).unbind(0), strict=True))
-        if GLOBAL_TERM in skeletons:
-            skeletons[SYNONYM_TERM] = skeletons[GLOBAL_TERM]
-        rows = gather_rows(rows, projected.device)
-        terms = {}
+        projected = gather_features(projected.to(torch.promote_types(projected.dtype, torch.float32)))
+        pairs = self._pairs(gather_rows(rows, projected.device))
+        if not pairs:
+            # Every projection stays in the graph, or DDP waits for its gradient.
+            return {"loss_con": 0.0 * projected.sum()}
+        chosen, positives, present = (
+            torch.as_tensor(array, device=projected.device) for array in stack_terms(list(pairs.values()))
+        )
+        features = dict(zip(self.text_projections, projected.unbind(), strict=True))
+        skeletons = torch.stack([features[GLOBAL_TERM if name == SYNONYM_TERM else name] for name in pairs])
+        terms = self.loss_con(skeletons, self.text_vectors[chosen], positives, present)
+        logged = {f"con_{name}": value for name, value in zip(pairs, terms.detach().unbind(), strict=True)}
+        return {"loss_con": self.alpha * terms.mean(), **logged}
+
+    def _pairs(self, rows: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Texts and positives (see `pair_texts`) of every term that some sign of the batch has a text for."""
+        pairs = {}
         for name in self.terms:
             index = self.bank.term_names.index(name)
             candidates = None
             if self.negatives == "bank":
                 candidates = np.flatnonzero(np.asarray(self.bank.terms) == index)
-            chosen, positives = pair_texts(
+            pair = pair_texts(
                 rows[:, index],
                 self._groups,
                 self.bank.text_ids,
                 candidates,
                 by_text=self.positives == "text",
             )
-            if not positives.any():
-                continue  # no sign of this batch has a text for this term
-            texts = self.text_vectors[torch.as_tensor(chosen, device=self.text_vectors.device)]
-            positives = torch.as_tensor(positives, device=texts.device)
-            terms[name] = self.loss_con(skeletons[name], texts, positives)
-        loss = self.alpha * sum(terms.values()) / max(len(terms), 1)
-        if len(terms) < len(self.terms):
-            # A term without texts still has its projection in the graph, or DDP waits for its gradient.
-            loss = loss + 0.0 * projected.sum()
-        logged = {f"con_{name}": value.detach() for name, value in terms.items()}
-        return {"loss_con": loss, **logged}
+            if pair[1].any():
+                pairs[name] = pair
+        return pairs
 
 
 def _drop_text_projections(module: nn.Module, state_dict: dict, prefix: str, *args: object) -> None:

@@ -6,6 +6,8 @@ for a GPU.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 import torch.distributed
@@ -52,6 +54,26 @@ def pair_texts(
         same_text = text_ids[copies][:, None] == sentences[None, :]  # (copies, M)
         positives = (own[:, None] == groups[copies][None, :]).astype(np.int64) @ same_text > 0
     return chosen, positives
+
+
+def stack_terms(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The texts and positives of T terms as one array each, so that the loss of all terms is one computation.
+
+    Args:
+        pairs: What `pair_texts` found for each term: (M_t,) rows of the bank and (B, M_t) positives.
+
+    Returns:
+        `(chosen, positives, present)`: (T, M) rows of the bank, (T, B, M) bool and (T, M) bool with M the most texts
+        of a term. Where a term has fewer, `present` is False, the row is 0 and there is no positive.
+    """
+    counts = [len(rows) for rows, _ in pairs]
+    batch = len(pairs[0][1])
+    chosen = np.zeros((len(pairs), max(counts)), dtype=np.int64)
+    positives = np.zeros((len(pairs), batch, max(counts)), dtype=bool)
+    for term, (count, (rows, of_term)) in enumerate(zip(counts, pairs, strict=True)):
+        chosen[term, :count] = rows
+        positives[term, :, :count] = of_term
+    return chosen, positives, np.arange(max(counts)) < np.array(counts)[:, None]
 
 
 def distributed_world() -> int:

@@ -79,6 +79,26 @@ def test_any_positives_need_no_block_structure():
     assert MultiPositiveKLLoss(0.2)(skeleton, text, positives).item() == pytest.approx(expected, rel=1e-10)
 
 
+@pytest.mark.parametrize("target", ["soft", "hard"])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_several_terms_at_once_equal_one_by_one(target, dtype):
+    """Also where a term has fewer texts than another, and whatever stands in the places that are left over."""
+    loss = MultiPositiveKLLoss(0.2, target=target)
+    counts = (5, 3, 7, 1)
+    skeleton = torch.randn(len(counts), 4, 6, dtype=dtype, requires_grad=True)
+    text = torch.randn(len(counts), max(counts), 6, dtype=dtype)
+    text[1, 3:] = 0.0  # what a bank never holds
+    positives = torch.rand(len(counts), 4, max(counts)) < 0.4
+    present = torch.arange(max(counts)) < torch.tensor(counts)[:, None]
+    positives &= present[:, None]
+    together = loss(skeleton, text, positives, present)
+    assert together.shape == (len(counts),)
+    found = torch.autograd.grad(together.sum(), skeleton)[0]
+    alone = [loss(skeleton[t], text[t, :n], positives[t, :, :n]) for t, n in enumerate(counts)]
+    torch.testing.assert_close(together, torch.stack(alone))
+    torch.testing.assert_close(found, torch.autograd.grad(sum(alone), skeleton)[0])
+
+
 def test_no_positives_is_zero_with_zero_gradient():
     skeleton = torch.randn(3, 5, requires_grad=True)
     text = torch.randn(4, 5, requires_grad=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gspmc_mm.models.text_pairs import gather_features, gather_rows, pair_texts
+from gspmc_mm.models.text_pairs import gather_features, gather_rows, pair_texts, stack_terms
 
 
 def groups_of(bank):
@@ -55,6 +55,20 @@ def test_equals_sets_for_every_term(bank, make_rows, labels, by_text, whole_bank
     for term in range(len(bank.term_names)):
         candidates = np.flatnonzero(bank.terms == term) if whole_bank else None
         check(rows[:, term], bank, candidates, by_text)
+
+
+def test_stacked_terms_hold_every_term_and_nothing_else(bank, make_rows):
+    rows = np.stack([make_rows(bank, label) for label in (0, 1, 1, 4)])
+    pairs = [pair_texts(rows[:, term], groups_of(bank), bank.text_ids) for term in (0, 2, 3)]
+    counts = [len(chosen) for chosen, _ in pairs]
+    assert len(set(counts)) > 1, "the terms should differ in their number of texts"
+    chosen, positives, present = stack_terms(pairs)
+    assert present.sum(axis=1).tolist() == counts
+    assert chosen.shape == present.shape == (3, max(counts))
+    for term, (of_term, own) in enumerate(pairs):
+        np.testing.assert_array_equal(chosen[term, present[term]], of_term)
+        np.testing.assert_array_equal(positives[term][:, present[term]], own)
+        assert not positives[term][:, ~present[term]].any()
 
 
 def test_a_shared_sentence_is_a_positive_of_all_its_signs_only_by_text(bank, make_rows):
