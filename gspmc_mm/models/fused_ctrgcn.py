@@ -74,7 +74,7 @@ class FusedBlock(FusedModule):
         super().__init__()
         graph, temporal = block.graph, block.temporal
         scale, shift = scale_and_shift(graph.norm)
-        self.subsets, self.relation = graph.subsets, graph.relation
+        self.subsets, self.relation, self.pad_joints_to = graph.subsets, graph.relation, graph.pad_joints_to
         self.graph_shortcut = FusedShortcut(graph.residual, shift)
         self.keep(
             value_weight=graph.values.weight.view(graph.subsets, graph.out_channels, -1) * scale[:, None],
@@ -121,9 +121,16 @@ class FusedBlock(FusedModule):
         n, _, _, v = x.shape
         projected = pointwise(x.mean(2, keepdim=True), self.relation_weight, self.relation_bias)
         query, key = projected.view(n, 2, self.subsets, self.relation, v).unbind(1)
-        start = self.graph_shortcut(x)
         y = refined_graph_convolution(
-            x, self.value_weight, self.value_bias, query, key, self.mixing, self.shared, start=start
+            x,
+            self.value_weight,
+            self.value_bias,
+            query,
+            key,
+            self.mixing,
+            self.shared,
+            start=self.graph_shortcut(x),
+            pad_joints_to=self.pad_joints_to,
         )
         return y.relu_()
 

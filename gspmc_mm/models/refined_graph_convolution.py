@@ -10,6 +10,7 @@ Skeleton-Based Action Recognition", ICCV 2021, equations 4 to 8; written from th
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 # Numbers in one buffer of topologies. On a CPU it should stay in the cache, and below the size from which the C library
@@ -86,6 +87,7 @@ def refined_graph_convolution(
     mixing: Tensor,
     shared: Tensor,
     start: Tensor | None = None,
+    pad_joints_to: int = 1,
 ) -> Tensor:
     """Sum over subsets and giving joints of topology times values, a topology for every channel (CTR-GCN, eq. 8).
 
@@ -100,6 +102,9 @@ def refined_graph_convolution(
         mixing: (S, C, R + 2), see `mixing_weights`.
         shared: (S, V, V), (receiving, giving).
         start: (N, C, T, V) that the sum is added to, in place; only where no gradient is wanted.
+        pad_joints_to: The products are taken over V filled up to a multiple of this, with joints that neither give nor
+            receive. 8 lets the rows of half-precision matrices begin where tensor cores want them. The result is the
+            same; the copies that it takes may cost more than they bring.
 
     Returns:
         (N, C, T, V) in the type of `x`, under autocast in the type of autocast.
@@ -115,9 +120,20 @@ def refined_graph_convolution(
     projections = [one.to(torch.promote_types(one.dtype, torch.float32)) for one in (query, key)]
     inputs = [one.to(dtype) for one in (x, value_weight, value_bias)] + projections
     inputs += [one.to(dtype) for one in (mixing, shared)]
-    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs):
-        return _RefinedGraphConvolution.apply(*inputs)
-    return _forward(*inputs, start=start)[0]
+    wants_gradient = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
+    joints = x.size(-1)
+    missing = -joints % pad_joints_to
+    if missing:
+        for index in (0, 3, 4):  # x, query, key
+            inputs[index] = F.pad(inputs[index], (0, missing))
+        inputs[6] = F.pad(inputs[6], (0, missing, 0, missing))
+    if wants_gradient:
+        y = _RefinedGraphConvolution.apply(*inputs, joints)
+    elif missing and start is not None:
+        return start.add_(_forward(*inputs, joints)[0][..., :joints])
+    else:
+        y = _forward(*inputs, joints, start=start)[0]
+    return y[..., :joints].contiguous() if missing else y
 
 
 def _chunks(clips: int, channels: int, joints: int, x: Tensor) -> list[slice]:
@@ -134,6 +150,12 @@ def _each(weight: Tensor, clips: int) -> Tensor:
     return weight.expand(clips, -1, -1)
 
 
+def _silence(values: Tensor, joints: int) -> None:
+    """Set what stands behind the first joints of (..., V) to 0, in place: filled up joints give nothing."""
+    if joints < values.size(-1):
+        values[..., joints:] = 0
+
+
 def _forward(
     x: Tensor,
     value_weight: Tensor,
@@ -142,8 +164,10 @@ def _forward(
     key: Tensor,
     mixing: Tensor,
     shared: Tensor,
+    joints: int,
     start: Tensor | None = None,
 ) -> tuple[Tensor, list[Tensor]]:
+    """The sum, and the values of each subset (N * C, T, V); of the V joints only the first `joints` give."""
     n, _, t, v = x.shape
     subsets, c, _ = value_weight.shape
     r = query.size(2)
@@ -152,6 +176,8 @@ def _forward(
         torch.baddbmm(value_bias[s].unsqueeze(-1), _each(value_weight[s], n), flat).view(n * c, t, v)
         for s in range(subsets)
     ]
+    for one in values:
+        _silence(one, joints)
     out = x.new_empty(n, c, t, v) if start is None else start
     chunks = _chunks(n, c, v, x)
     longest = chunks[0].stop
@@ -172,8 +198,9 @@ class _RefinedGraphConvolution(torch.autograd.Function):
     """Keeps the features and the values; topologies are made again in backward."""
 
     @staticmethod
-    def forward(ctx, x, value_weight, value_bias, query, key, mixing, shared):
-        out, values = _forward(x, value_weight, value_bias, query, key, mixing, shared)
+    def forward(ctx, x, value_weight, value_bias, query, key, mixing, shared, joints):
+        out, values = _forward(x, value_weight, value_bias, query, key, mixing, shared, joints)
+        ctx.joints = joints
         ctx.save_for_backward(x, value_weight, value_bias, query, key, mixing, shared, *values)
         return out
 
@@ -205,6 +232,7 @@ class _RefinedGraphConvolution(torch.autograd.Function):
                 related = relations(query[clips, s], key[clips, s], shared[s], out=every_related[:m]).flatten(2)
                 torch.bmm(_each(mixing[s], m), related, out=topology)
                 torch.bmm(upstream, topology.view(-1, v, v), out=grad_values)
+                _silence(grad_values, ctx.joints)
                 by_clip = grad_values.view(m, c, t * v)
                 grad_x[clips].baddbmm_(_each(value_weight[s].t(), m), by_clip, beta=0 if s == 0 else 1)
                 grad_value_weight[s] += torch.bmm(by_clip, flat[clips].transpose(1, 2)).sum(0, dtype=wide)
@@ -220,4 +248,4 @@ class _RefinedGraphConvolution(torch.autograd.Function):
                 grad_query[clips, s] = inner.sum(-1)
                 grad_key[clips, s] = inner.sum(-2).neg_()
         narrow = [total.to(x.dtype) for total in sums]
-        return (grad_x.view_as(x), narrow[0], narrow[1], grad_query, grad_key, narrow[2], narrow[3])
+        return (grad_x.view_as(x), narrow[0], narrow[1], grad_query, grad_key, narrow[2], narrow[3], None)

@@ -208,6 +208,30 @@ def test_norm_init(user_layout):
     assert all(torch.equal(b.graph.norm.weight, torch.full((8,), 1e-6)) for b in net.blocks)
 
 
+@pytest.mark.parametrize("memory", ["normal", "low"])
+def test_padded_joints_train_the_same_network(user_layout, memory):
+    """5 joints as 8: the same features, gradients and running statistics."""
+    plain, padded = (
+        PartCTRGCN(user_layout, base_channels=8, num_stages=2, memory=memory, graph=graph).double()
+        for graph in ({}, {"pad_joints_to": 8})
+    )
+    padded.load_state_dict(plain.state_dict())
+    x = torch.randn(3, 1, 6, 5, 3, dtype=torch.float64)
+    expected, found = plain(x), padded(x)
+    torch.testing.assert_close(found, expected)
+    expected.square().sum().backward()
+    found.square().sum().backward()
+    for (name, one), other in zip(plain.named_parameters(), padded.parameters(), strict=True):
+        torch.testing.assert_close(other.grad, one.grad, msg=lambda text, name=name: f"{name}: {text}")
+    for (name, one), other in zip(plain.named_buffers(), padded.buffers(), strict=True):
+        torch.testing.assert_close(other, one, msg=lambda text, name=name: f"{name}: {text}")
+
+
+def test_joints_are_padded_to_one_or_more(user_layout):
+    with pytest.raises(ValueError, match="pad_joints_to has to be 1"):
+        PartCTRGCN(user_layout, graph={"pad_joints_to": 0})
+
+
 # ---- the network ----
 
 

@@ -51,6 +51,40 @@ def test_values_and_gradients_equal_the_loop(room_for, monkeypatch):
         torch.testing.assert_close(other, one, msg=lambda text, name=name: f"{name}: {text}")
 
 
+@pytest.mark.parametrize("multiple", [4, 7, 8])
+@pytest.mark.parametrize("room_for", [5 * 64 * 2, 2**20])
+def test_padded_joints_change_nothing(multiple, room_for, monkeypatch):
+    monkeypatch.setattr(room, "CPU_BUFFER", room_for)
+    tensors = factors()
+    expected = slow(*tensors)
+    found = refined_graph_convolution(*tensors, pad_joints_to=multiple)
+    torch.testing.assert_close(found, expected)
+    assert found.is_contiguous()
+    probe = torch.randn_like(expected)
+    for one, other in zip(
+        torch.autograd.grad((expected * probe).sum(), tensors),
+        torch.autograd.grad((found * probe).sum(), tensors),
+        strict=True,
+    ):
+        torch.testing.assert_close(other, one)
+    constants = [tensor.detach() for tensor in tensors]
+    torch.testing.assert_close(refined_graph_convolution(*constants, pad_joints_to=multiple), expected.detach())
+    start = torch.randn_like(constants[0][:, :1].expand(-1, 5, -1, -1))
+    wanted = start + expected.detach()
+    assert refined_graph_convolution(*constants, start=start, pad_joints_to=multiple) is start
+    torch.testing.assert_close(start, wanted)
+
+
+def test_products_see_the_padded_joints(monkeypatch):
+    seen = []
+    forward = room._forward
+    monkeypatch.setattr(room, "_forward", lambda *args, **kw: seen.append(args[0].shape[-1]) or forward(*args, **kw))
+    constants = [tensor.detach() for tensor in factors()]
+    for multiple in (1, 7, 8):
+        refined_graph_convolution(*constants, pad_joints_to=multiple)
+    assert seen == [7, 7, 8]
+
+
 def test_gradients_of_some_inputs_only():
     tensors = [tensor.detach() for tensor in factors()]
     tensors[5].requires_grad_()
