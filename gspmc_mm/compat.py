@@ -45,7 +45,7 @@ from mmengine.utils.dl_utils import load_url
 _BUFFER_KEY = "history_buffer"
 
 
-class UnsafeCheckpointError(pickle.UnpicklingError):
+class UnsafeCheckpointError(pickle.UnpicklingError, ValueError):
     """A checkpoint holds more than tensors and plain values; loading it could run code."""
 
 

@@ -265,6 +265,24 @@ def test_a_part_of_a_table_leaves_the_rest_as_it_is(bench: Bench, capsys: pytest
     assert bench.trained() == ["pooling_confidence"]
 
 
+def test_fewer_seeds_never_take_the_place_of_more(bench: Bench) -> None:
+    assert bench.run("pooling", "--data", "synthsign", "--seeds", "2") == 0
+    whole = bench.record("pooling")
+    assert [row.seeds for row in whole.rows] == [(0, 1)] * 4
+    assert bench.run("pooling", "--data", "synthsign", "--seeds", "1") == 0
+    assert bench.record("pooling").rows == whole.rows
+    assert bench.record("pooling").provenance["seed"] == [0, 1]
+    # A third seed of one line: the others lack it, and the table says so.
+    assert bench.run("pooling", "--data", "synthsign", "--seeds", "3", "--lines", "pooling_confidence") == 0
+    rows = bench.record("pooling").rows
+    assert rows[-1].seeds == (0, 1, 2)
+    assert rows[0].missing == ("ctrgcn_synthsign_j seed 2 fold 0",)
+    # Seeds that were run with other settings are of another table.
+    assert bench.run("pooling", "--data", "synthsign", "--seeds", "1", "--epochs", "7", "--replace-changed") == 0
+    assert [row.seeds for row in bench.record("pooling").rows] == [(0,)] * 4
+    assert not bench.record("pooling").incomplete
+
+
 def test_the_learning_rate_is_scaled_to_the_batch(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["pooling", "--data", "synthsign", "--seeds", "1", "--lines", "ctrgcn_synthsign_j"]
     fold = bench.runs / "ctrgcn_synthsign_j" / "seed0" / "fold0" / "fold.json"

@@ -5,8 +5,8 @@ under `WORK_DIR/CONFIG/seedS/foldK`. Text banks that are missing are encoded. Th
 stopped and repeats nothing, also not what another table has run. A run that fails is named, the table says that it is
 incomplete, and the exit status is 1.
 
-A table has all its lines and compares each with its own first one, also where --lines, --folds ask for a part: what was
-finished before is taken from the work dir with the same settings, and what is not there is named as missing.
+A table has all its lines and compares each with its own first one, also where --lines, --folds or --seeds ask for a part:
+what was finished before is taken from the work dir with the same settings, and what is not there is named as missing.
 
 The learning rate of a config is for its auto_scale_lr.base_batch_size (120 clips a step on SLR-500, 80 on AUTSL, 16
 elsewhere). Where the batches of all processes of a training together have another size, it is scaled to that.
@@ -170,12 +170,22 @@ def make_tables(
     failed = run_all(runs, launcher, args.jobs, console, REPOSITORY)
     for _, failure in failed:
         console.print(f"\n{failure}", markup=False, highlight=False)
-    # What is not asked for and was made before: the other folds, and the lines whose files are there.
+    # What is not asked for and was made before: the other folds and seeds, and the lines whose files are there.
     runs += plan_runs(replace(plan, folds=[fold for fold in folds if fold not in asked]), wanted, to_run=False)
+    possible = range(max(args.seeds, seeds_there(args.work_dir)))
+    runs += plan_runs(replace(plan, folds=folds, seeds=possible[args.seeds :]), wanted, to_run=False)
     others = [path for path in variants if path not in chosen and all(file.exists() for file in needed[path])]
-    runs += plan_runs(replace(plan, folds=folds), [variants[path] for path in others], to_run=False)
+    runs += plan_runs(replace(plan, folds=folds, seeds=possible), [variants[path] for path in others], to_run=False)
+    # As with the folds, a part of the seeds never takes the place of more that were run with the same settings.
+    seeds = range(max([args.seeds, *(run.seed + 1 for run in runs if run.done)]))
     failures = {run.name: failure for run, failure in failed}
-    return [collect(args, table, data, runs, failures, blocked) for table in tables]
+    return [collect(args, table, data, runs, seeds, failures, blocked) for table in tables]
+
+
+def seeds_there(work_dir: Path) -> int:
+    """One more than the highest seed that has a folder, `LINE/seedS`; 0 where there is none."""
+    numbers = [folder.name.removeprefix("seed") for folder in work_dir.glob("*/seed*")]
+    return max((int(number) + 1 for number in numbers if number.isdecimal()), default=0)
 
 
 def folds_of(args: argparse.Namespace, data: AblationData) -> tuple[list[int], list[int]]:
@@ -231,6 +241,7 @@ def collect(
     table: AblationTable,
     data: AblationData,
     runs: Sequence[FoldRun],
+    seeds: Sequence[int],
     failures: Mapping[str, Exception],
     blocked: Mapping[str, str],
 ) -> AblationRecord:
@@ -258,7 +269,7 @@ def collect(
     folds, asked = folds_of(args, data)
     pooled = folds_to_pool(lines, folds, asked)
     rows = ablation_rows(
-        lines, Extent(range(args.seeds), folds, pooled, not data.shared_signers), failures, table.references(data.name)
+        lines, Extent(seeds, folds, pooled, not data.shared_signers), failures, table.references(data.name)
     )
     used = [run for one in lines for run in one.runs if run.record]
     inputs = {path: mark for run in used for path, mark in run.identity["inputs"].items()}
@@ -267,7 +278,7 @@ def collect(
         remarks.insert(0, f"Only fold {', '.join(map(str, pooled))} of {', '.join(map(str, folds))}.")
     if args.quick:
         remarks.insert(0, "QUICK: a check of the machinery, no result.")
-    provenance = gather_provenance(seed=list(range(args.seeds)), data=inputs)
+    provenance = gather_provenance(seed=list(seeds), data=inputs)
     return ablation_record(
         table,
         data,
