@@ -161,9 +161,12 @@ class StoreFolder:
                 "estimators are not mixed: name another store, the same settings, or --force-mixed"
             )
         self.header = self.header.model_copy(update={"estimator": mixed_estimator([*others, ours])})
-        for file, store in self.stores():
-            if store.header.estimator != self.header.estimator:
-                with contextlib.suppress(FileNotFoundError):  # a pending clip that has gone since
+        # A part that goes on meanwhile would write further shards under the name that it began with.
+        with _filled_by_nobody(
+            self.path, [folder for folder in _parts(self.path) if folder.name != (self.part or WHOLE)]
+        ):
+            for file, store in self.stores():
+                if store.header.estimator != self.header.estimator:
                     rewrite(file, self.header.estimator)
 
     def _other_signs(self, file: Path, classes: list[str] | None) -> str:
@@ -280,11 +283,7 @@ def at_rest(path: str | os.PathLike[str]) -> Iterator[list[Path]]:
     with contextlib.ExitStack() as locks:
         if (path / "pending").is_dir():  # filled by extractions
             locks.enter_context(_alone(path))
-        for folder in _parts(path):
-            lock = _lock(folder)
-            if lock is None:
-                raise ExtractionError(f"{path}: a run is filling it ({folder.name}); wait for its end")
-            locks.callback(os.close, lock)
+        locks.enter_context(_filled_by_nobody(path, _parts(path)))
         patterns = (f"*{SUFFIX}", f"pending/*/*{SUFFIX}")
         files = [path] if path.is_file() else [file for pattern in patterns for file in sorted(path.glob(pattern))]
         if not files:
@@ -295,6 +294,22 @@ def at_rest(path: str | os.PathLike[str]) -> Iterator[list[Path]]:
 def pending_name(clip_id: str) -> str:
     """File name of a pending clip: ids may have letters that file names may not."""
     return hashlib.blake2b(clip_id.encode(), digest_size=12).hexdigest() + SUFFIX
+
+
+@contextlib.contextmanager
+def _filled_by_nobody(path: Path, folders: list[Path]) -> Iterator[None]:
+    """Hold the locks of parts of a store, given by their folders of pending clips.
+
+    Raises:
+        ExtractionError: a run is filling one of them.
+    """
+    with contextlib.ExitStack() as locks:
+        for folder in folders:
+            lock = _lock(folder)
+            if lock is None:
+                raise ExtractionError(f"{path}: a run is filling it ({folder.name}); wait for its end")
+            locks.callback(os.close, lock)
+        yield
 
 
 def part_name(index: int, count: int) -> str:

@@ -223,6 +223,22 @@ def test_forced_mixing_names_both_in_every_shard(tmp_path):
     assert mixed_estimator([store.header.estimator, QUICK]) == store.header.estimator
 
 
+def test_estimators_are_not_mixed_while_another_part_goes_on(tmp_path):
+    """Its further shards would have the name that it began with, and the store would not open."""
+    path = tmp_path / "s"
+    with StoreFolder(path, header(), part_name(0, 2)) as going_on:
+        going_on.add(clip("one"), {"clip_id": "one"})
+        with (
+            pytest.raises(ExtractionError, match=r"a run is filling it \(0000-of-0002\); wait for its end"),
+            StoreFolder(path, header(OTHER), part_name(1, 2), force_mixed=True),
+        ):
+            pass
+    with StoreFolder(path, header(OTHER), part_name(1, 2), force_mixed=True) as store:
+        store.add(clip("two"), {"clip_id": "two"})
+    assert ids(path) == ["one", "two"]
+    assert PoseStore(path).header.estimator["name"] == "MIXED other + quick"
+
+
 def test_rewriting_keeps_every_bit_of_the_points(tmp_path):
     fill(tmp_path / "s", ["one", "two"])
     file = tmp_path / "s" / "00001.arrow"
