@@ -46,7 +46,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Export and compare; 0 when the file was written."""
     args = parse_args(argv)
     # after the arguments are read: the package brings torch with it, --help does not need it
-    from gspmc_mm.compat import UnsafeCheckpointError
     from gspmc_mm.evaluation.checkpoint_facts import trained_facts
     from gspmc_mm.evaluation.experiments.planning import parse_options
     from gspmc_mm.evaluation.inference import load_trained, read_config
@@ -68,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                         f"ONNX Runtime and PyTorch differ by {difference:.1e} of the largest score, more than "
                         f"{TOLERANCE:.0e}; nothing was written"
                     )
-    except (UnsafeCheckpointError, ValueError, OSError, ImportError) as error:
+    except (ValueError, OSError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     sizes = " x ".join(("N", *map(str, shape)))

@@ -45,7 +45,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Recognise and report; 1 if a clip could not be."""
     args = parse_args(argv)
     # after the arguments are read: the package brings torch with it, --help does not need it
-    from gspmc_mm.compat import UnsafeCheckpointError
     from gspmc_mm.evaluation.checkpoint_facts import trained_facts
     from gspmc_mm.evaluation.experiments.planning import parse_options
     from gspmc_mm.evaluation.inference import load_trained, read_config
@@ -85,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted; nothing was written", file=sys.stderr)
         return 130
-    except (UnsafeCheckpointError, ValueError, OSError, ImportError) as error:
+    except (ValueError, OSError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     show(recognised, failed)

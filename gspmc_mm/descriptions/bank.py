@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save as serialize
 
 from gspmc_mm.descriptions.encoders import TextEncoder, check_language, encode_texts
 from gspmc_mm.descriptions.schema import GLOBAL_TERM, SYNONYM_TERM, DescriptionSet
@@ -228,7 +228,10 @@ class TextBank:
         return replace(self, vectors=center(self.vectors, self.terms)).noted(note)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the bank as safetensors, in one step: the file is whole or not there."""
+        """Write the bank as safetensors, in one step: the file is whole or not there.
+
+        Equal banks are equal files, so that a training knows its bank again after it was encoded a second time.
+        """
         metadata = {
             "format": _FORMAT,
             "format_version": _FORMAT_VERSION,
@@ -241,7 +244,7 @@ class TextBank:
         }
         arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in _ARRAYS}
         with replacing(path) as temporary:
-            save_file(arrays, temporary, metadata=metadata)
+            temporary.write_bytes(_metadata_in_order(serialize(arrays, metadata=metadata)))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> TextBank:
@@ -375,6 +378,19 @@ def _check_bank(bank: TextBank) -> None:
         raise TextBankError(
             f"vectors: row {wrong[0]} has length {norms[wrong[0]]:.6g}, expected 1 ({len(wrong)} such rows)"
         )
+
+
+def _metadata_in_order(content: bytes) -> bytes:
+    """A safetensors file with its metadata sorted by key; the library writes them in an order drawn anew each time.
+
+    The file is eight bytes that say how long its header is, the header as JSON, filled up with spaces, and the arrays.
+    """
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    written = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    written += b" " * (-len(written) % 8)
+    return len(written).to_bytes(8, "little") + written + content[end:]
 
 
 def _read(path: Path, names: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, np.ndarray], tuple[int, ...]]:

@@ -221,6 +221,20 @@ def test_damaged_content(bank, tmp_path, change, words):
     assert "bank.safetensors" in str(caught.value)
 
 
+def test_equal_banks_are_equal_files(bank, tmp_path):
+    """Ten times, as the library draws the order of the metadata; texts hold quotes, tabs and other scripts."""
+    texts = ('a "quoted"\ttext\\ \x1f\x7f', "çay 书 \U0001f90c", *bank.texts[2:])
+    bank = dataclasses.replace(bank, texts=texts)
+    files = [tmp_path / f"{number}.safetensors" for number in range(10)]
+    for file in files:
+        bank.save(file)
+    assert len({file.read_bytes() for file in files}) == 1
+    again = TextBank.load(files[0])
+    assert again.texts == texts
+    for name, array in load_file(files[0]).items():
+        np.testing.assert_array_equal(array, getattr(bank, name))
+
+
 def test_failed_save_leaves_the_old_file(bank, tmp_path, monkeypatch):
     path = tmp_path / "bank.safetensors"
     bank.save(path)

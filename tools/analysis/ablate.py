@@ -5,8 +5,9 @@ under `WORK_DIR/CONFIG/seedS/foldK`. Text banks that are missing are encoded. Th
 stopped and repeats nothing, also not what another table has run. A run that fails is named, the table says that it is
 incomplete, and the exit status is 1.
 
-A table has all its lines and compares each with its own first one, also where --lines, --folds or --seeds ask for a part:
-what was finished before is taken from the work dir with the same settings, and what is not there is named as missing.
+A table has all its lines and compares each with its own first one, also where --lines, --folds or --seeds ask for a
+part: what was finished before is taken from the work dir with the same settings, and what is not there is named as
+missing.
 
 The learning rate of a config is for its auto_scale_lr.base_batch_size (120 clips a step on SLR-500, 80 on AUTSL, 16
 elsewhere). Where the batches of all processes of a training together have another size, it is scaled to that.
