@@ -3,7 +3,7 @@
 Writes a made-up lexicon in the style of GF 0020-2018 (by default 300,000 entries and 15 million characters in one
 file, the document that the paper states), builds a knowledge base of it in a process of its own, asks it from a fresh
 process, and builds it again without a change and with one more source. The files are removed at the end unless --keep
-is given. The second line is all that the paper states, 1 GB in documents of 50 MB; it takes hours.
+is given. The second line is all that the paper states, 1 GB in documents of 50 MB; it takes three quarters of an hour.
 
     python tools/analysis/knowledge_base_scale.py --work work_dirs/kb_scale --out kb_scale.json
     python tools/analysis/knowledge_base_scale.py --work work_dirs/kb_1gb --entries 6600000 --documents 20 \
