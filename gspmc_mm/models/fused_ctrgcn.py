@@ -14,6 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from gspmc_mm.models.part_ctrgcn import CTRGCNBlock, PartCTRGCN, check_skeletons
 from gspmc_mm.models.pointwise_and_pooling import max_of_three, pointwise
 from gspmc_mm.models.refined_graph_convolution import refined_graph_convolution
+from gspmc_mm.models.shared_graph_convolution import shared_graph_convolution
 
 
 def scale_and_shift(norm: _BatchNorm) -> tuple[Tensor, Tensor]:
@@ -74,16 +75,19 @@ class FusedBlock(FusedModule):
         super().__init__()
         graph, temporal = block.graph, block.temporal
         scale, shift = scale_and_shift(graph.norm)
-        self.subsets, self.relation, self.pad_joints_to = graph.subsets, graph.relation, graph.pad_joints_to
+        self.refine, self.subsets, self.pad_joints_to = graph.refine, graph.subsets, graph.pad_joints_to
         self.graph_shortcut = FusedShortcut(graph.residual, shift)
         self.keep(
             value_weight=graph.values.weight.view(graph.subsets, graph.out_channels, -1) * scale[:, None],
             value_bias=graph.values.bias.view(graph.subsets, -1) * scale,
-            relation_weight=graph.relations.weight[..., 0],
-            relation_bias=graph.relations.bias,
-            mixing=graph.mixing,
             shared=graph.topology,
         )
+        if self.refine:
+            self.keep(
+                relation_weight=graph.relations.weight[..., 0],
+                relation_bias=graph.relations.bias,
+                mixing=graph.mixing,
+            )
         self.widths, self.stride = list(temporal.widths), temporal.stride
         self.final_relu = temporal.final_relu
         scale, shift = scale_and_shift(temporal.norm)
@@ -118,9 +122,12 @@ class FusedBlock(FusedModule):
 
     def graph(self, x: Tensor) -> Tensor:
         """The graph unit: (N, C_in, T, V) -> (N, C_out, T, V)."""
+        if not self.refine:
+            y = shared_graph_convolution(x, self.value_weight, self.value_bias, self.shared)
+            return (y + self.graph_shortcut(x)).relu_()
         n, _, _, v = x.shape
         projected = pointwise(x.mean(2, keepdim=True), self.relation_weight, self.relation_bias)
-        query, key = projected.view(n, 2, self.subsets, self.relation, v).unbind(1)
+        query, key = projected.view(n, 2, self.subsets, -1, v).unbind(1)
         y = refined_graph_convolution(
             x,
             self.value_weight,

@@ -28,6 +28,7 @@ from torch.utils.checkpoint import checkpoint
 
 from gspmc_mm.models.pointwise_and_pooling import max_of_three, pointwise
 from gspmc_mm.models.refined_graph_convolution import mixing_weights, refined_graph_convolution, refined_topology
+from gspmc_mm.models.shared_graph_convolution import shared_graph_convolution
 from gspmc_mm.skeleton import Layout, get_layout
 
 if TYPE_CHECKING:
@@ -70,13 +71,17 @@ class CTRGraphConv(nn.Module):
         adjacency: (S, V, V), `adjacency[s, u, v]` = how much joint u takes from joint v; rows sum to 1 or 0.
         relation_reduction: Relation channels are `in_channels // relation_reduction`, but at least 8.
         learn_topology: Whether the shared topology is a parameter.
+        refine: Whether every channel of every clip has a topology of its own, as in the paper. Without, all share the
+            subsets' topologies, the baseline of the paper's Table 1. With few clips of every class the refinement
+            learns the clips by heart: docs/results.md has what that costs. `relation_reduction` and `pad_joints_to`
+            belong to the refinement.
         norm_init: Initial scale of the batch norm behind the aggregation. 1 lets the unit take part at once;
             a small value (1e-6 in the literature) starts every block as its residual.
         pad_joints_to: See `refined_graph_convolution`; 8 may be faster on a GPU in half precision, which
             `tools/benchmark.py model --contenders "ours bf16" "ours padded bf16"` tells.
 
     Raises:
-        ValueError: `pad_joints_to` is less than 1.
+        ValueError: `pad_joints_to` is less than 1, or more than 1 without refinement.
     """
 
     def __init__(
@@ -86,22 +91,28 @@ class CTRGraphConv(nn.Module):
         adjacency: Tensor,
         relation_reduction: int = 8,
         learn_topology: bool = True,
+        refine: bool = True,
         norm_init: float = 1.0,
         pad_joints_to: int = 1,
     ) -> None:
         super().__init__()
         if pad_joints_to < 1:
             raise ValueError(f"CTRGraphConv: pad_joints_to has to be 1 (no padding) or more, got {pad_joints_to}")
+        if pad_joints_to > 1 and not refine:
+            raise ValueError(
+                "CTRGraphConv: pad_joints_to is for the refined topologies; leave it out with refine=False"
+            )
         self.pad_joints_to = pad_joints_to
         subsets = adjacency.size(0)
-        relation = max(in_channels // relation_reduction, 8)
-        self.subsets, self.relation, self.out_channels = subsets, relation, out_channels
-        # Query and key of all subsets are one product over the time mean, the values one 1x1 convolution.
-        self.relations = nn.Conv1d(in_channels, 2 * subsets * relation, 1)
+        self.subsets, self.out_channels, self.refine = subsets, out_channels, refine
+        if refine:
+            self.relation = max(in_channels // relation_reduction, 8)
+            # Query and key of all subsets are one product over the time mean.
+            self.relations = nn.Conv1d(in_channels, 2 * subsets * self.relation, 1)
+            self.refine_weight = nn.Parameter(torch.empty(subsets, out_channels, self.relation))
+            self.refine_bias = nn.Parameter(torch.zeros(subsets, out_channels))
+            self.alpha = nn.Parameter(torch.zeros(1))
         self.values = nn.Conv2d(in_channels, subsets * out_channels, 1)
-        self.refine_weight = nn.Parameter(torch.empty(subsets, out_channels, relation))
-        self.refine_bias = nn.Parameter(torch.zeros(subsets, out_channels))
-        self.alpha = nn.Parameter(torch.zeros(1))
         if learn_topology:
             self.topology = nn.Parameter(adjacency.clone())
         else:
@@ -117,11 +128,14 @@ class CTRGraphConv(nn.Module):
 
     def reset_parameters(self) -> None:
         """Kaiming fan-out, where one subset counts as a convolution of its own."""
-        nn.init.normal_(self.relations.weight, std=(2.0 / self.relation) ** 0.5)
+        if self.refine:
+            nn.init.normal_(self.relations.weight, std=(2.0 / self.relation) ** 0.5)
         nn.init.normal_(self.values.weight, std=(2.0 / self.out_channels) ** 0.5)
-        nn.init.normal_(self.refine_weight, std=(2.0 / self.out_channels) ** 0.5)
-        for bias in (self.relations.bias, self.values.bias, self.refine_bias):
-            nn.init.zeros_(bias)
+        nn.init.zeros_(self.values.bias)
+        if self.refine:
+            nn.init.normal_(self.refine_weight, std=(2.0 / self.out_channels) ** 0.5)
+            nn.init.zeros_(self.relations.bias)
+            nn.init.zeros_(self.refine_bias)
         nn.init.constant_(self.norm.weight, self.norm_init)
 
     def channel_topology(self, x: Tensor) -> Tensor:
@@ -133,6 +147,8 @@ class CTRGraphConv(nn.Module):
         Returns:
             (N, S, C_out, V, V), (receiving, giving).
         """
+        if not self.refine:
+            return self.topology.unsqueeze(1).expand(x.size(0), -1, self.out_channels, -1, -1)
         return refined_topology(*self.query_and_key(x), self.mixing, self.topology)
 
     def query_and_key(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -150,15 +166,18 @@ class CTRGraphConv(nn.Module):
         """(N, C_in, T, V) -> (N, C_out, T, V)."""
         weight = self.values.weight.view(self.subsets, self.out_channels, -1)
         bias = self.values.bias.view(self.subsets, self.out_channels)
-        y = refined_graph_convolution(
-            x,
-            weight,
-            bias,
-            *self.query_and_key(x),
-            self.mixing,
-            self.topology,
-            pad_joints_to=self.pad_joints_to,
-        )
+        if self.refine:
+            y = refined_graph_convolution(
+                x,
+                weight,
+                bias,
+                *self.query_and_key(x),
+                self.mixing,
+                self.topology,
+                pad_joints_to=self.pad_joints_to,
+            )
+        else:
+            y = shared_graph_convolution(x, weight, bias, self.topology)
         return self.relu(self.norm(y).add_(self.residual(x)))
 
 

@@ -33,6 +33,7 @@ def trained(*args, **kwargs) -> PartCTRGCN:
         {"inflate_stages": (2,), "down_stages": (2, 3), "channel_ratio": 1.5},
         {"temporal": {"dilations": (1, 3, 4)}, "graph": {"learn_topology": False}},
         {"graph": {"pad_joints_to": 8}},
+        {"graph": {"refine": False}},
     ],
 )
 @pytest.mark.parametrize("frames", [1, 7])
