@@ -10,7 +10,15 @@ _base_ = [
 ]
 model = dict(
     # A small network: the ten blocks and 87 points of the paper would learn a few hundred clips by heart.
-    backbone=dict(layout="sign39", base_channels=32, num_stages=6, inflate_stages=(4,), down_stages=(3, 5)),
+    # So would a topology for every clip and channel (docs/results.md); with a hundred clips a sign take the line out.
+    backbone=dict(
+        layout="sign39",
+        base_channels=32,
+        num_stages=6,
+        inflate_stages=(4,),
+        down_stages=(3, 5),
+        graph=dict(refine=False),
+    ),
     cls_head=dict(num_classes=num_classes, in_channels=64, label_smooth_eps=0.1),
 )
 train_pipeline = [
