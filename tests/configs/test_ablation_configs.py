@@ -43,8 +43,9 @@ def changed(first: Any, second: Any, path: str = "") -> Iterator[str]:
 
 
 def data_of(name: str) -> str:
-    # schedule_constant takes away what only wlasl100 has.
-    return "wlasl100" if name in (*HANDS_ONLY, "schedule_constant") else "synthsign"
+    # schedule_constant takes away what only wlasl100 has, topology_refined gives back what only wlasl100 lacks.
+    from_wlasl = (*HANDS_ONLY, "schedule_constant", "topology_refined", "topology_refined_no_texts")
+    return "wlasl100" if name in from_wlasl else "synthsign"
 
 
 def test_every_config_stands_in_a_table_and_every_line_has_one() -> None:
@@ -75,6 +76,7 @@ def test_an_ablation_changes_one_thing(name: str, load_ablation: LoadAblation) -
         {"model.cls_head.loss_con.target"},
         {"model.cls_head.loss_con.learn_tau", "optim_wrapper.paramwise_cfg.custom_keys"},
         {"model.pooling"},
+        {"model.backbone.graph", "model.backbone.graph.refine"},
         {"custom_hooks"},
         {"train_dataloader.sampler", *(f"train_dataloader.sampler.{k}" for k in ("type", "clips_per_sign", "shuffle"))},
         {"train_dataloader.dataset.pipeline_overrides.LoadSignDescriptions.num_synonyms"},

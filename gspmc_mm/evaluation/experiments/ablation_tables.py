@@ -19,6 +19,8 @@ _HANDS_ONLY = "wlasl100"
 _NO_TEXTS = "bdsl55"
 # Its own config has the weight of the texts fall along a cosine.
 _FALLING_ANYWAY = "wlasl100"
+# Its own configs leave the refinement of the topologies out.
+_SHARED_ANYWAY = "wlasl100"
 _NO_DESCRIPTIONS = "there are no descriptions of its signs"
 _ONE_DICTIONARY = "its texts come from expert codings by templates; no language model wrote others"
 # These have the 87 points in their own configs.
@@ -200,6 +202,14 @@ TABLES: Mapping[str, AblationTable] = MappingProxyType(
                 Line("visual encoder, by confidence", "pooling_confidence_no_texts.py"),
                 _GSPMC,
                 Line("GSP-MC, by confidence", "pooling_confidence.py"),
+            ),
+            _table(
+                "topology",
+                "Topologies of the graph convolution",
+                Line("visual encoder, refined", BASELINE, elsewhere={_SHARED_ANYWAY: "topology_refined_no_texts.py"}),
+                Line("visual encoder, shared", "topology_shared_no_texts.py", elsewhere={_SHARED_ANYWAY: BASELINE}),
+                Line("GSP-MC, refined (the paper's)", METHOD, elsewhere={_SHARED_ANYWAY: "topology_refined.py"}),
+                Line("GSP-MC, shared", "topology_shared.py", elsewhere={_SHARED_ANYWAY: METHOD}),
             ),
             _table(
                 "text_encoder",
