@@ -103,6 +103,7 @@ NETWORKS = {
     ),
     "pooled by confidence, odd frames": ({**OURS, "pooling": "confidence"}, (1, 13, 27, 3)),
     "two people": ({**OURS, "backbone": {**BACKBONE, "num_person": 2}}, (2, 12, 27, 3)),
+    "shared topologies": ({**OURS, "backbone": {**BACKBONE, "graph": {"refine": False}}}, (1, 12, 27, 3)),
     "mmaction's STGCN": (
         dict(
             type="RecognizerGCN",
