@@ -41,7 +41,7 @@ TEST_TOOL = REPOSITORY / "tools" / "test.py"
 QUICK_EPOCHS = 3
 NAMES = (
     *("table4", "table5", "table6", "controls", "alpha", "tau", "pairs", "pooling"),
-    *("text_encoder", "synonyms", "schedule", "sign_groups"),
+    *("topology", "text_encoder", "synonyms", "schedule", "sign_groups"),
 )
 DATA = ("synthsign", "wlasl100", "bdsl55", "slr500", "autsl")
 
