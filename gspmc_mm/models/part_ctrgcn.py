@@ -72,9 +72,8 @@ class CTRGraphConv(nn.Module):
         relation_reduction: Relation channels are `in_channels // relation_reduction`, but at least 8.
         learn_topology: Whether the shared topology is a parameter.
         refine: Whether every channel of every clip has a topology of its own, as in the paper. Without, all share the
-            subsets' topologies, the baseline of the paper's Table 1. With few clips of every class the refinement
-            learns the clips by heart: docs/results.md has what that costs. `relation_reduction` and `pad_joints_to`
-            belong to the refinement.
+            subsets' topologies. With few clips of every class the refinement learns the clips by heart:
+            docs/results.md has what that costs. `relation_reduction` and `pad_joints_to` belong to the refinement.
         norm_init: Initial scale of the batch norm behind the aggregation. 1 lets the unit take part at once;
             a small value (1e-6 in the literature) starts every block as its residual.
         pad_joints_to: See `refined_graph_convolution`; 8 may be faster on a GPU in half precision, which

@@ -9,7 +9,7 @@ from gspmc_mm.models.pointwise_and_pooling import pointwise
 
 
 def shared_graph_convolution(x: Tensor, value_weight: Tensor, value_bias: Tensor, shared: Tensor) -> Tensor:
-    """Sum over subsets and giving joints of topology times values (CTR-GCN, eq. 1 with a sum over subsets).
+    """Sum over subsets and giving joints of topology times values (CTR-GCN, eq. 8 without refinement).
 
     Equal to `einsum("suv,nsctv->nctu", shared, value_weight x + value_bias)`. Joints are summed before channels are
     mixed: two matrix products for all subsets, and no values have to be kept.
