@@ -5,4 +5,4 @@ model = dict(
     backbone=dict(_delete_=True, type="PoseVector", num_features=numbers),
     cls_head=dict(in_channels=numbers),
 )
-optim_wrapper = dict(optimizer=dict(lr=0.01, weight_decay=0.05))
+optim_wrapper = dict(optimizer=dict(lr=0.02, weight_decay=0.05))

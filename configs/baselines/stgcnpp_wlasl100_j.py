@@ -12,8 +12,8 @@ model = dict(
         in_channels=7,
         base_channels=32,
         num_stages=6,
-        inflate_stages=(),
+        inflate_stages=(3, 5),
         down_stages=(),
     ),
 )
-optim_wrapper = dict(optimizer=dict(lr=0.1))
+optim_wrapper = dict(optimizer=dict(lr=0.2))

@@ -8,8 +8,8 @@ train_pipeline = [
     dict(type="TrimToSigning"),
     dict(type="FillMissingKeypoints", min_score=0.0, max_gap=200),
     dict(type="NormalizeSigner", reference="hands"),
-    dict(type="RandomPlanarAffine", rotate=10, scale=0.1, shear=0.1, shift=0.1),
-    dict(type="SampleSignFrames", clip_len=16, mode="window", p_interval=(0.8, 1)),
+    dict(type="RandomPlanarAffine", rotate=15, scale=0.15, shear=0.15, shift=0.15),
+    dict(type="SampleSignFrames", clip_len=16, mode="window", p_interval=(0.7, 1)),
     dict(type="PoseDecode"),
     dict(type="SkeletonStream", stream="j", extra=("hand_local", "velocity")),
     dict(type="LoadSignDescriptions"),
@@ -33,7 +33,7 @@ test_pipeline = [
 ]
 
 train_dataloader = dict(
-    batch_size=16,
+    batch_size=32,
     num_workers=0,
     collate_fn=dict(type="stack_clips"),
     sampler=dict(type="DefaultSampler", shuffle=True),
