@@ -287,6 +287,8 @@ class CTRGCNBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C_in, T, V) -> (N, C_out, ceil(T / stride), V)."""
         y = self.temporal(self.graph(x))
+        if self.temporal.final_relu:  # the gradient of that ReLU is read off what it gave, which has to stay
+            return torch.relu(y if self.residual is None else y + self.residual(x))
         return self.relu(y if self.residual is None else y.add_(self.residual(x)))
 
 

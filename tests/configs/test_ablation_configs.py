@@ -114,10 +114,10 @@ def test_the_configs_follow_the_data_set(data: str, load_ablation: LoadAblation)
 
 
 @pytest.mark.parametrize("data", ["synthsign", "wlasl100"])
-@pytest.mark.parametrize(("curve", "hooks"), [("constant", []), ("cosine", ["cosine"]), ("linear", ["linear"])])
-def test_there_is_one_schedule_at_most(data: str, curve: str, hooks: list[str], load_ablation: LoadAblation) -> None:
-    config = load_ablation(f"ablations/schedule_{curve}", data)
-    assert [hook["curve"] for hook in config.custom_hooks if hook["type"] == "ContrastScheduleHook"] == hooks
+@pytest.mark.parametrize(("name", "ends"), [("constant", []), ("half", [0.5]), ("cosine", [0.0]), ("linear", [0.0])])
+def test_there_is_one_schedule_at_most(data: str, name: str, ends: list[float], load_ablation: LoadAblation) -> None:
+    config = load_ablation(f"ablations/schedule_{name}", data)
+    assert [hook["end"] for hook in config.custom_hooks if hook["type"] == "ContrastScheduleHook"] == ends
     names = [hook["type"] for hook in config.custom_hooks]
     assert "PlainCheckpointHook" in names
 

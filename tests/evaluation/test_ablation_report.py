@@ -82,7 +82,7 @@ def test_lines_and_folds_that_were_not_run_are_named(tmp_path: Path) -> None:
     assert (rows[1].folds, rows[1].top1.clips, rows[1].differences) == ((0,), 30, {})
     record = ablation_record(TABLES["tau"], DATA_SETS["wlasl100"], rows, gather_provenance())
     assert record.incomplete
-    assert "falls to 0 along a cosine" in record.note
+    assert "falls to half along a cosine" in record.note
 
 
 def test_a_part_of_the_folds_does_not_take_the_place_of_all(tmp_path: Path) -> None:

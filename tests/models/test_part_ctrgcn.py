@@ -89,7 +89,8 @@ def slow_temporal(x, temporal, stride, dilations, training):
             frames.append(frame)
         out.append(normalised(torch.stack(frames, dim=2), temporal.norm, training, first))
         first += width
-    return torch.cat(out, dim=1)
+    y = torch.cat(out, dim=1)
+    return y.clamp(min=0) if temporal.final_relu else y
 
 
 def slow_block(x, block, stride, dilations, training):
@@ -108,7 +109,10 @@ def slow_block(x, block, stride, dilations, training):
     ("channels_in", "channels_out", "stride", "residual", "dilations", "frames"),
     [(3, 9, 1, False, (1, 2), 6), (8, 8, 1, True, (1, 2), 7), (8, 12, 2, True, (1, 3), 7)],
 )
-def test_block_equals_the_paper(user_layout, channels_in, channels_out, stride, residual, dilations, frames, training):
+@pytest.mark.parametrize("final_relu", [False, True])
+def test_block_equals_the_paper(
+    user_layout, channels_in, channels_out, stride, residual, dilations, frames, training, final_relu
+):
     adjacency = torch.rand(3, 5, 5)  # not symmetric: a transposed topology would show
     block = CTRGCNBlock(
         channels_in,
@@ -116,7 +120,7 @@ def test_block_equals_the_paper(user_layout, channels_in, channels_out, stride, 
         adjacency,
         stride=stride,
         residual=residual,
-        temporal={"dilations": dilations},
+        temporal={"dilations": dilations, "final_relu": final_relu},
     ).double()
     with torch.no_grad():
         for parameter in block.parameters():  # nothing at its convenient initial value

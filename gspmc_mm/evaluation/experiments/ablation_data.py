@@ -113,7 +113,7 @@ def _generated(language: str) -> dict[str, str]:
 
 
 _FALLING = (
-    "On this data set the weight of the texts falls to 0 along a cosine in all lines (the ContrastScheduleHook of "
+    "On this data set the weight of the texts falls to half along a cosine in all lines (the ContrastScheduleHook of "
     "configs/gspmc_wlasl100_j.py), which is not the paper's: alpha is the weight at the beginning."
 )
 _SYNTHSIGN_TEXTS = "python tools/data/synthsign.py --signs {signs} --stand-ins {folder}"

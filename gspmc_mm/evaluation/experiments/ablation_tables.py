@@ -17,7 +17,7 @@ DATA_SET_VARIABLE = "GSPMC_DATA_SET"
 
 _HANDS_ONLY = "wlasl100"
 _NO_TEXTS = "bdsl55"
-# Its own config has the weight of the texts fall along a cosine.
+# Its own config has the weight of the texts fall to half along a cosine.
 _FALLING_ANYWAY = "wlasl100"
 # Its own configs leave the refinement of the topologies out.
 _SHARED_ANYWAY = "wlasl100"
@@ -237,8 +237,9 @@ TABLES: Mapping[str, AblationTable] = MappingProxyType(
                 "schedule",
                 "Weight of the contrastive loss over the training",
                 Line("constant (the paper's)", METHOD, elsewhere={_FALLING_ANYWAY: "schedule_constant.py"}),
-                Line("falling, cosine", "schedule_cosine.py", elsewhere={_FALLING_ANYWAY: METHOD}),
-                Line("falling, linear", "schedule_linear.py"),
+                Line("falling to half, cosine", "schedule_half.py", elsewhere={_FALLING_ANYWAY: METHOD}),
+                Line("falling to 0, cosine", "schedule_cosine.py"),
+                Line("falling to 0, linear", "schedule_linear.py"),
             ),
             _table(
                 "sign_groups",
