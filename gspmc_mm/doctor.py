@@ -306,11 +306,11 @@ def known_conflicts(versions: Mapping[str, str]) -> list[Conflict]:
     at = {name: _release(version) for name, version in versions.items()}
     pip, found = pip_command(), []
     numpy = at.get("numpy", ())
-    if numpy >= (2,):
+    if numpy >= (2,) and "xtcocotools" in at:
         found.append(
             Conflict(
-                f"numpy {versions['numpy']}",
-                "the wheels of xtcocotools (mmpose) and other parts of OpenMMLab are built for numpy 1",
+                f"numpy {versions['numpy']} with xtcocotools {versions['xtcocotools']}",
+                "the wheels of xtcocotools, which mmpose imports, are built for numpy 1",
                 f"{pip} 'numpy<2'",
             )
         )
