@@ -299,7 +299,7 @@ def test_the_way_of_your_own_data_ends_in_a_tested_model(workplace, capsys):
 
 
 def test_the_baseline_of_your_own_config_has_no_texts(workplace):
-    (line,) = [line for line in blocks("bash")[-2].splitlines() if "my_baseline" in line]
+    (line,) = [line for block in blocks("bash") for line in block.splitlines() if "my_baseline" in line]
     options = dict(re.findall(r"([\w.]+)=(None)", line))
     assert set(options) == {"model.cls_head.text_bank", "model.part_pooling"}
     Path("configs/my_signs_j.py").write_text(block_with("python", "# configs/my_signs_j.py"))
