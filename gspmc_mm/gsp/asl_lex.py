@@ -15,7 +15,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -209,6 +209,18 @@ _OTHER_PLACES = {
 
 # What a hand in the air near a place reaches when the sign is coded with contact.
 _REACHED = {"Head": "the head", "Body": "the trunk", "Hand": "the left hand", "Arm": "the left arm"}
+
+# The neighbourhood of a place, by major location.
+_NEIGHBOURHOODS = {
+    "Head": "the sign is made at the head",
+    "Body": "the sign is made at the trunk",
+    "Hand": "the sign is made at the other hand",
+    "Arm": "the sign is made at the other arm",
+    "Neutral": "the sign is made in the space in front of the signer",
+}
+
+# What a segment is: a text for every part, or a sentence for every coded attribute.
+SEGMENTS = ("parts", "attributes")
 
 ONE_HANDED = "OneHanded"
 SYMMETRICAL = "SymmetricalOrAlternating"
@@ -409,6 +421,7 @@ def build_descriptions(
     lexicon: AslLex,
     name: str = "signs described from ASL-LEX codings",
     allow_missing: bool = False,
+    segments: str = "parts",
 ) -> DescriptionSet:
     """Describe signs.
 
@@ -417,10 +430,14 @@ def build_descriptions(
         lexicon: the codings.
         name: what the set is called.
         allow_missing: give a sign that ASL-LEX does not have its gloss as its only text.
+        segments: see `describe_sign`.
 
     Raises:
         AslLexError: glosses are missing or occur twice, or (unless `allow_missing`) have no entry.
+        ValueError: `segments` is none of SEGMENTS.
     """
+    if segments not in SEGMENTS:
+        raise ValueError(f"segments={segments!r} is none of {SEGMENTS}")
     if not glosses:
         raise AslLexError("there are no glosses to describe")
     twice = sorted({gloss for gloss in glosses if list(glosses).count(gloss) > 1})
@@ -445,7 +462,7 @@ def build_descriptions(
                 )
             )
         else:
-            signs.append(describe_sign(label, gloss, match))
+            signs.append(describe_sign(label, gloss, match, segments))
     return DescriptionSet(
         name=name,
         language="en",
@@ -455,12 +472,14 @@ def build_descriptions(
     )
 
 
-def describe_sign(label: int, gloss: str, match: Match) -> SignDescription:
+def describe_sign(label: int, gloss: str, match: Match, segments: str = "parts") -> SignDescription:
     """The texts of one sign from its codings.
 
     `primary` spells out all codes, `global` is one compact sentence, the four synonyms say the same
-    in other words and another order, and the segments are one text for each hand and one for the
-    place on the body.
+    in other words and another order. The segments are one text for each hand and one for the place on
+    the body ("parts"), or a sentence for each coded attribute with all the parts that it concerns
+    ("attributes"): handshape, fingers, path, repetition, place, contact... Many signs share such a
+    sentence; with `positives="text"` in the head their clips are positives of the same text.
     """
     units = match.entry.morphemes
     primary = _chain([_primary(unit) for unit in units])
@@ -469,9 +488,15 @@ def describe_sign(label: int, gloss: str, match: Match) -> SignDescription:
     ]
     # two frames may come out alike where little is coded
     synonyms = tuple(text for text in dict.fromkeys(wordings) if text != primary)
-    of_part = {"right_hand": _right_hand, "left_hand": _left_hand, "body": _body}
-    texts = {part: _chain([frame(unit) for unit in units]) for part, frame in of_part.items()}
-    segments = tuple(Segment(text=text, parts=(part,)) for part, text in texts.items() if text)
+    texts: dict[str, set[str]] = {}  # the parts of each
+    if segments == "attributes":
+        for text, parts in (attribute for unit in units for attribute in _attributes(unit)):
+            texts.setdefault(_sentence(text), set()).update(parts)
+    else:
+        of_part = {"right_hand": _right_hand, "left_hand": _left_hand, "body": _body}
+        for part, frame in of_part.items():
+            if text := _chain([frame(unit) for unit in units]):
+                texts.setdefault(text, set()).add(part)
     evidence = tuple(
         Evidence(
             entry=match.entry.entry_id if number == 1 else f"{match.entry.entry_id} (M{number})",
@@ -491,7 +516,7 @@ def describe_sign(label: int, gloss: str, match: Match) -> SignDescription:
         primary=primary,
         global_=_chain([_global(unit) for unit in units]),
         synonyms=synonyms,
-        segments=segments,
+        segments=tuple(Segment(text=text, parts=tuple(sorted(parts))) for text, parts in texts.items()),
         evidence=evidence,
         unresolved=tuple(notes),
     )
@@ -716,6 +741,44 @@ def _left_hand(unit: Morpheme) -> str:
     acted = f"{verb} on {place}" if place and not away else f"{verb} by the right hand"
     still = "held still" if kind not in VIOLATIONS else "taking part"
     return _sentence(shape or "uncoded handshape", still, acted)
+
+
+def _attributes(unit: Morpheme) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """What is coded of a unit, one attribute at a time: (clause, the parts it concerns)."""
+    right, left, hands = ("right_hand",), ("left_hand",), ("left_hand", "right_hand")
+    two, both = _is_two_handed(unit), _both_move(unit)
+    moving = hands if both else right
+    if shape := _shape(unit["Handshape"], short=True):
+        yield shape, hands if unit["SignType"] in (SYMMETRICAL, SAME_SHAPE_BASE) else right
+    if unit["SignType"] not in (SYMMETRICAL, SAME_SHAPE_BASE) and two and (base := _base_shape(unit, short=True)):
+        yield base, left
+    if unit["SelectedFingers"]:
+        words, single = FINGERS[unit["SelectedFingers"]]
+        yield f"the {words} {'carries' if single else 'carry'} the shape", right
+    if unit["Flexion"]:
+        yield f"the fingers are {FLEXION[unit['Flexion']]}", right
+    if unit["Movement"]:
+        yield f"the hand {MOVEMENTS[unit['Movement']][0]}", moving
+    if unit.is_set("UlnarRotation"):
+        yield "the wrist twists", moving
+    if unit.is_set("RepeatedMovement"):
+        yield "the movement is repeated", moving
+    if change := _change(unit):
+        yield change, moving
+    if place := _place(unit)[0]:
+        yield f"the hand acts at {place}", ("body", *moving)
+    if neighbourhood := _NEIGHBOURHOODS.get(unit["MajorLocation"]):
+        yield neighbourhood, ("body", *moving)
+    if unit.is_set("Contact"):
+        yield "there is contact", ("body", *moving)
+    if unit["SignType"] == ONE_HANDED:
+        yield "the left hand is not used", left
+        yield "one hand signs", ("body", *right)
+    elif two:
+        if not both:
+            yield "the left hand is held still", left
+        together = "both hands move alike" if unit["SignType"] == SYMMETRICAL else "the hands do different things"
+        yield together, ("body", *right)
 
 
 def _body(unit: Morpheme) -> str:

@@ -165,6 +165,46 @@ def test_uncoded_fields_are_said_and_not_guessed(lexicon):
     assert bare.unresolved == ("unit 1: SignType, Movement, MinorLocation not coded",)
 
 
+def attributes(lexicon, gloss):
+    (described,) = build_descriptions([gloss], lexicon, segments="attributes").signs
+    return {segment.text: segment.parts for segment in described.segments}
+
+
+def test_one_sentence_for_each_attribute(lexicon):
+    right, at = ("right_hand",), ("body", "right_hand")
+    assert attributes(lexicon, "one") == {
+        "A V of two fingers.": right,
+        "The index and middle fingers carry the shape.": right,
+        "The fingers are straight.": right,
+        "The hand circles.": right,
+        "The movement is repeated.": right,
+        "The hand acts at the chin.": at,
+        "The sign is made at the head.": at,
+        "The left hand is not used.": ("left_hand",),
+        "One hand signs.": at,
+    }
+
+
+def test_attributes_concern_the_hands_that_have_them(lexicon):
+    hands = ("left_hand", "right_hand")
+    two, palm = attributes(lexicon, "two"), attributes(lexicon, "palm")
+    assert two["A V of two fingers."] == two["The hand circles."] == hands
+    assert two["There is contact."] == ("body", *hands)
+    assert "Both hands move alike." in two
+    assert palm["A V of two fingers."] == palm["The hand circles."] == ("right_hand",)
+    assert palm["A flat palm."] == palm["The left hand is held still."] == ("left_hand",)
+    # Other signs have the same sentences: that is what they are for.
+    assert len(set(two) & set(palm) & set(attributes(lexicon, "one"))) >= 4
+
+
+def test_attributes_of_all_units_and_of_no_other(lexicon):
+    pair = attributes(lexicon, "pair")
+    assert {"The left hand is not used.", "The left hand is held still.", "A tight fist."} <= set(pair)
+    assert attributes(lexicon, "bare") == {"A tight fist.": ("right_hand",)}
+    with pytest.raises(ValueError, match="segments='words' is none of"):
+        build_descriptions(["one"], lexicon, segments="words")
+
+
 def test_matching(lexicon):
     assert match_gloss("ONE", lexicon).entry.entry_id == "one"
     deaf = match_gloss("deaf", lexicon)
@@ -227,6 +267,10 @@ def test_command_line(tmp_path, repository, monkeypatch, capsys):
     assert "unresolved, deaf" in capsys.readouterr().out
     descriptions = load_descriptions(out)
     assert descriptions.classes == ("one", "deaf")
+    monkeypatch.setattr("sys.argv", ["asl_lex.py", *arguments, "--segments", "attributes"])
+    assert tool.main() == 0
+    assert "The hand circles." in load_descriptions(out).signs[0].part_texts("right_hand")
+    monkeypatch.setattr("sys.argv", ["asl_lex.py", *arguments])
     assert "CC BY-NC 4.0" in descriptions.generator
     out.unlink()
     glosses.write_text("one\nzebra\n")
@@ -248,6 +292,7 @@ def test_every_real_entry_can_be_described(real):
     for entry in real.entries:
         described = asl_lex.describe_sign(0, entry.entry_id, asl_lex.Match(entry, ()))
         assert len(described.synonyms) >= 3
+        assert asl_lex.describe_sign(0, entry.entry_id, asl_lex.Match(entry, ()), "attributes").segments
 
 
 def test_real_glosses_of_wlasl100(real, shared_data):
@@ -260,6 +305,9 @@ def test_real_glosses_of_wlasl100(real, shared_data):
     assert through == ["forget", "short"]
     assert len({s.global_text for s in signs}) >= 98
     assert len({s.part_texts("right_hand") for s in signs}) >= 80
+    shared = build_descriptions(glosses, real, segments="attributes").signs
+    assert len({text for s in shared for text in s.part_texts("right_hand")}) < len(signs)
+    assert len({s.part_texts("right_hand") for s in shared}) >= 80  # and together they tell the signs apart
     assert len({s.part_texts("left_hand") for s in signs}) >= 45
     assert all(s.part_texts("left_hand") and s.part_texts("body") for s in signs)
     unused = sum(s.part_texts("left_hand") == (UNUSED_HAND,) for s in signs)

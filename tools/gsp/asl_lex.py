@@ -34,6 +34,13 @@ def parse_args() -> argparse.Namespace:
         action="store_true",
         help="keep signs that ASL-LEX does not have, with their gloss as their only text",
     )
+    parser.add_argument(
+        "--segments",
+        choices=("parts", "attributes"),
+        default="parts",
+        help="a text for every part, or a sentence for every coded attribute with the parts it concerns, which "
+        "many signs share (model.cls_head.positives=text makes their clips its positives); default: %(default)s",
+    )
     return parser.parse_args()
 
 
@@ -64,7 +71,11 @@ def main() -> int:
         glosses = read_glosses(path)
         name = args.name or f"{path.resolve().parent.name}: {len(glosses)} signs from ASL-LEX 2.0"
         descriptions = build_descriptions(
-            glosses, read_asl_lex(args.source), name=name, allow_missing=args.allow_missing
+            glosses,
+            read_asl_lex(args.source),
+            name=name,
+            allow_missing=args.allow_missing,
+            segments=args.segments,
         )
         save_descriptions(descriptions, args.out)
     except (ValueError, OSError) as error:
