@@ -116,6 +116,7 @@ def write_data(folder: Path, data_set: DataSet, seed: int) -> None:
     bank = build_text_bank(descriptions, HashEncoder(), progress=False)
     bank.save(folder / "text_bank.safetensors")
     bank.shuffled(0).save(folder / "text_bank_shuffled.safetensors")
+    bank.save(folder / "text_bank_attributes.safetensors")
     if folder.name in WITH_ALL_BANKS:
         others = {
             "text_bank_rotated.safetensors": rotated(bank, 0),

@@ -130,7 +130,9 @@ def test_one_training_step_and_a_prediction(name: str, load: LoadConfig, tmp_pat
     terms = {key.removeprefix("con_") for key in losses if key.startswith("con_")}
     if method == "gspmc":
         assert {"global", "synonym"} <= terms <= {"global", "synonym", *PARTS_OF[LAYOUT[data_set]]}
-        assert losses["loss_con"] == pytest.approx(0.5 * np.mean([losses[f"con_{term}"] for term in terms]), rel=1e-4)
+        alpha = 1.0 if name.endswith("_attributes") else 0.5
+        mean = np.mean([losses[f"con_{term}"] for term in terms])
+        assert losses["loss_con"] == pytest.approx(alpha * mean, rel=1e-4)
     else:
         assert terms == set()
     moved = {key for key, value in model.named_parameters() if not torch.equal(value, before[key])}
@@ -179,7 +181,8 @@ def test_training_and_testing_look_at_different_clips_of_the_same_form(name: str
         assert overrides.get("SkeletonStream", step)["stream"] == stream
         assert pipeline[types.index("SelectKeypoints")]["layout"] == LAYOUT[data_set]
         if name.startswith("gspmc") and pipeline is train.pipeline:
-            bank = "text_bank_shuffled" if name.endswith("_shuffled") else "text_bank"
+            others = [other for other in ("shuffled", "attributes") if name.endswith(f"_{other}")]
+            bank = "_".join(["text_bank", *others])
             assert overrides["LoadSignDescriptions"]["text_bank"] == cfg.model.cls_head.text_bank
             assert cfg.model.cls_head.text_bank == f"data/{data_set}/{bank}.safetensors"
     if cfg.get("val_dataloader") is not None and data_set != "wlasl100":  # its folds have no third part
@@ -228,6 +231,19 @@ def test_the_streams_differ_in_the_stream_only(data_set: str, stream: str, load:
     for loader in loaders:
         overrides = other[f"{loader}_dataloader"]["dataset"]["pipeline_overrides"]
         assert overrides["SkeletonStream"] == {"stream": stream}
+
+
+def test_attributes_are_other_texts_with_shared_positives(load: LoadConfig) -> None:
+    ours, attributes = load("gspmc_wlasl100_j"), load("gspmc_wlasl100_j_attributes")
+    assert set(differences(ours.to_dict(), attributes.to_dict())) == {
+        "text_bank",
+        "model.cls_head.text_bank",
+        "model.cls_head.alpha",
+        "model.cls_head.positives",
+        "model.cls_head.negatives",
+        "train_dataloader.dataset.pipeline_overrides.LoadSignDescriptions.text_bank",
+    }
+    assert attributes.model.cls_head.positives == "text"
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.endswith("_shuffled")])
