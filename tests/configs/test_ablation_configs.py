@@ -114,10 +114,13 @@ def test_the_configs_follow_the_data_set(data: str, load_ablation: LoadAblation)
 
 
 @pytest.mark.parametrize("data", ["synthsign", "wlasl100"])
-@pytest.mark.parametrize(("name", "ends"), [("constant", []), ("half", [0.5]), ("cosine", [0.0]), ("linear", [0.0])])
-def test_there_is_one_schedule_at_most(data: str, name: str, ends: list[float], load_ablation: LoadAblation) -> None:
+@pytest.mark.parametrize(
+    ("name", "hooks"),
+    [("constant", []), ("half", [("cosine", 0.5)]), ("cosine", [("cosine", 0.0)]), ("linear", [("linear", 0.0)])],
+)
+def test_there_is_one_schedule_at_most(data: str, name: str, hooks: list[tuple], load_ablation: LoadAblation) -> None:
     config = load_ablation(f"ablations/schedule_{name}", data)
-    assert [hook["end"] for hook in config.custom_hooks if hook["type"] == "ContrastScheduleHook"] == ends
+    assert [(h["curve"], h["end"]) for h in config.custom_hooks if h["type"] == "ContrastScheduleHook"] == hooks
     names = [hook["type"] for hook in config.custom_hooks]
     assert "PlainCheckpointHook" in names
 
