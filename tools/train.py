@@ -11,6 +11,8 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 from runner_config import config_from_arguments, distributed_arguments, mistakes_told
 
+from gspmc_mm.models import bfloat16_is_native
+
 
 def parse_arguments() -> argparse.Namespace:
     """The command line, the same as mmaction's tools/train.py."""
@@ -23,7 +25,7 @@ def parse_arguments() -> argparse.Namespace:
         const="auto",
         help="go on from the latest checkpoint of the work dir, or from the one named",
     )
-    parser.add_argument("--amp", action="store_true", help="automatic mixed precision")
+    parser.add_argument("--amp", action="store_true", help="mixed precision: float16 on a GPU, bfloat16 on a CPU")
     parser.add_argument("--no-validate", action="store_true", help="no validation while training")
     parser.add_argument(
         "--auto-scale-lr",
@@ -49,10 +51,7 @@ def main() -> None:
     if arguments.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if arguments.amp:
-        if get_device() in ("cpu", "mps"):
-            raise SystemExit("--amp needs a GPU (mmengine's AmpOptimWrapper has no other); leave it out here")
-        cfg.optim_wrapper.type = "AmpOptimWrapper"
-        cfg.optim_wrapper.setdefault("loss_scale", "dynamic")
+        use_mixed_precision(cfg, get_device())
     if arguments.resume is not None:
         cfg.resume = True
         cfg.load_from = None if arguments.resume == "auto" else arguments.resume
@@ -73,6 +72,27 @@ def main() -> None:
         runner = Runner.from_cfg(cfg)
         warn_of_another_batch(cfg, runner.world_size)
         runner.train()
+
+
+def use_mixed_precision(cfg: Config, device: str) -> None:
+    """Make the config train in the device's mixed precision: float16 with scaled losses on a GPU, bfloat16 on a CPU.
+
+    Raises:
+        SystemExit: The device has none that PyTorch trains in.
+    """
+    if device == "mps":
+        raise SystemExit("--amp is for a GPU of CUDA's kind or a CPU, and this device is mps; leave it out here")
+    if device != "cpu":
+        cfg.optim_wrapper.type = "AmpOptimWrapper"
+        cfg.optim_wrapper.setdefault("loss_scale", "dynamic")
+        return
+    cfg.optim_wrapper.type = "CpuAmpOptimWrapper"
+    if bfloat16_is_native() is False:
+        print_log(
+            "--amp: this processor has no instructions for bfloat16 and imitates them, which is slower than float32",
+            logger="current",
+            level=logging.WARNING,
+        )
 
 
 def warn_of_another_batch(cfg: Config, processes: int) -> None:

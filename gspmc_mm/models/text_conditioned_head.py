@@ -203,7 +203,8 @@ class TextConditionedHead(BaseHead):
         return losses
 
     def loss_by_feat(self, cls_scores: Tensor, data_samples: Sequence) -> dict[str, Tensor]:
-        """Classification loss and training accuracy, without waiting for the device."""
+        """Classification loss and training accuracy, float32 at least, without waiting for the device."""
+        cls_scores = cls_scores.to(torch.promote_types(cls_scores.dtype, torch.float32))
         labels = torch.stack([sample.gt_label for sample in data_samples]).to(cls_scores.device)
         labels = labels.reshape(len(data_samples))
         losses = {f"top{k}_acc": top_k_correct(cls_scores.detach(), labels, k) for k in self.topk}
