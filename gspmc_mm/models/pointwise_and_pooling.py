@@ -15,7 +15,7 @@ def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: int
     Args:
         x: (N, C_in, T, V).
         weight: (C_out, C_in, ...) with nothing but ones behind.
-        bias: (C_out,).
+        bias: (C_out,), or (C_out, V) for one that every joint has of its own.
         stride: Step over time.
 
     Returns:
@@ -26,11 +26,12 @@ def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: int
     weight = weight.flatten(1).expand(n, -1, -1)
     flat = x.flatten(2)
     if bias is None:
-        y = torch.bmm(weight, flat)
-    elif torch.jit.is_tracing():  # counters of FLOPs know bmm, not baddbmm
-        y = torch.bmm(weight, flat) + bias.unsqueeze(-1)
+        return torch.bmm(weight, flat).view(n, -1, t, v)
+    bias = bias.unsqueeze(-1) if bias.dim() == 1 else bias.unsqueeze(1).expand(-1, t, -1).flatten(1)
+    if torch.jit.is_tracing():  # counters of FLOPs know bmm, not baddbmm
+        y = torch.bmm(weight, flat) + bias
     else:
-        y = torch.baddbmm(bias.unsqueeze(-1), weight, flat)
+        y = torch.baddbmm(bias, weight, flat)
     return y.view(n, -1, t, v)
 
 
@@ -64,5 +65,5 @@ class _Greater(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor]:
         (taken,) = ctx.saved_tensors
-        to_first = grad * taken
+        to_first = torch.where(taken, grad, 0)
         return to_first, grad - to_first

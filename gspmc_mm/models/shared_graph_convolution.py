@@ -30,4 +30,4 @@ def shared_graph_convolution(x: Tensor, value_weight: Tensor, value_bias: Tensor
     weight = value_weight.transpose(0, 1).reshape(c, -1)
     # A value's bias reaches every joint as often as the joint receives.
     bias = torch.matmul(value_bias.t(), shared.sum(-1))  # (C, V)
-    return pointwise(gathered, weight) + bias.to(gathered.dtype).unsqueeze(1)
+    return pointwise(gathered, weight, bias.to(gathered.dtype))

@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 from mmaction.registry import MODELS
+from mmengine.optim import build_optim_wrapper
 from torch import nn
+
+from gspmc_mm.models import bfloat16_is_native
 
 LABELS = [0, 1, 2, 3, 4, 5, 0, 1]
 
@@ -48,8 +51,8 @@ def train(model, bank, samples, dtype, steps=30):
     for _ in range(steps):
         with torch.autocast("cpu", dtype=dtype or torch.bfloat16, enabled=dtype is not None):
             losses = model(x, samples, mode="loss")
-        assert losses["loss_con"].dtype == torch.float32
-        loss = losses["loss_cls"].float() + losses["loss_con"]
+        assert losses["loss_con"].dtype == losses["loss_cls"].dtype == torch.float32
+        loss = losses["loss_cls"] + losses["loss_con"]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -81,3 +84,59 @@ def test_statistics_and_parameters_stay_float32(hands, make_samples, dtype):
         if isinstance(module, nn.BatchNorm2d):
             assert module.running_var.dtype == torch.float32
     assert {parameter.grad.dtype for parameter in model.parameters()} == {torch.float32}
+
+
+def steps_of(model, samples, wrapper, steps=6, batches=1):
+    """Losses of some steps through an optimizer wrapper, as mmengine's training loop takes them."""
+    torch.manual_seed(5)
+    x = torch.randn(len(LABELS), 1, 1, 8, 20, 3)
+    config = {"type": wrapper, "optimizer": {"type": "SGD", "lr": 0.05, "momentum": 0.9}}
+    optim_wrapper = build_optim_wrapper(model, config | {"accumulative_counts": batches})
+    optim_wrapper.initialize_count_status(model, 0, steps)
+    model.data_preprocessor = nn.Identity()
+    model.data_preprocessor.forward = lambda data, training: data
+    history = []
+    for _ in range(steps):
+        logged = model.train_step({"inputs": x, "data_samples": samples}, optim_wrapper)
+        history.append(logged["loss"].item())
+    return history
+
+
+def test_the_wrapper_for_cpus_trains_like_the_one_in_float32(hands, make_samples):
+    bank, bank_path = hands
+    samples = make_samples(bank, LABELS)
+    exact = steps_of(recognizer(bank_path), samples, "OptimWrapper")
+    model = recognizer(bank_path)
+    seen = set()
+    model.backbone.blocks[-1].register_forward_hook(lambda module, args, output: seen.add(output.dtype))
+    half = steps_of(model, samples, "CpuAmpOptimWrapper")
+    assert seen == {torch.bfloat16}  # it did train in bfloat16
+    assert half == pytest.approx(exact, rel=0.03)
+    assert half != exact
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+
+
+def test_the_wrapper_for_cpus_gathers_batches(hands, make_samples):
+    bank, bank_path = hands
+    samples = make_samples(bank, LABELS)
+    model = recognizer(bank_path)
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    first, second, *_, last = steps_of(model, samples, "CpuAmpOptimWrapper", steps=4, batches=4)
+    assert first == second  # nothing has moved yet
+    assert not all(map(torch.equal, before, model.parameters()))
+    assert last == first
+    assert not torch.is_autocast_enabled("cpu")
+
+
+@pytest.mark.parametrize(
+    ("abilities", "native"),
+    [({"avx2": True, "avx512_f": True}, False), ({"avx512_bf16": True}, True), ({"bf16": True, "neon": True}, True)],
+)
+def test_which_processors_multiply_bfloat16(monkeypatch, abilities, native):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: abilities, raising=False)
+    assert bfloat16_is_native() is native
+
+
+def test_an_old_pytorch_does_not_know_the_processor(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert bfloat16_is_native() is None

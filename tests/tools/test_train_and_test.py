@@ -11,6 +11,7 @@ import torch
 
 from gspmc_mm.evaluation import load_predictions
 from gspmc_mm.evaluation.inference import InferenceError, load_trained, read_config
+from gspmc_mm.models import bfloat16_is_native
 
 GSPMC, BASELINE = "configs/gspmc_synthsign_j.py", "configs/ctrgcn_synthsign_j.py"
 
@@ -235,12 +236,17 @@ def test_auto_scale_lr_needs_the_batch_size_of_the_config(train, place, reposito
     assert not (place / "work" / "none").exists()
 
 
-def test_amp_without_a_gpu(train, place):
-    done = train(BASELINE, "work/none", "--amp")
-    assert done.status != 0
-    assert "--amp needs a GPU" in done.last
-    assert "Traceback" not in done.said
-    assert not (place / "work" / "none").exists()
+@pytest.mark.parametrize("config", [GSPMC, BASELINE])
+def test_amp_without_a_gpu_is_bfloat16(train, place, config):
+    done = train(config, f"work/amp_{Path(config).stem}", "--amp")
+    assert done.status == 0, done.said
+    work = place / "work" / f"amp_{Path(config).stem}"
+    assert read_config(str(work / Path(config).name)).optim_wrapper.type == "CpuAmpOptimWrapper"
+    trained = weights(work / "epoch_3.pth")
+    assert all(value.dtype == torch.float32 for value in trained.values() if value.is_floating_point())
+    assert all(torch.isfinite(value).all() for value in trained.values())
+    # the processor is told of if it has to imitate bfloat16, and only then
+    assert ("no instructions for bfloat16" in done.words) == (bfloat16_is_native() is False)
 
 
 @pytest.mark.parametrize("tool", ["tools/train.py", "tools/test.py"])
