@@ -145,13 +145,16 @@ def test_page_is_filled_and_filling_twice_changes_nothing(model_result):
     assert "Not measured yet: `python tools/benchmark.py text" in once
     assert "commit 012345678" in once
     assert filled(once, {"model": model_result}) == once
+    small = filled("<!-- speed:small -->\n<!-- end -->\n", {})
+    assert "Not measured yet: `python tools/benchmark.py model --joints 20 " in small
+    assert " --out docs/speed/small.json`" in small
     with pytest.raises(ValueError, match="no mark"):
         filled("# Page", {})
 
 
 def test_the_page_of_the_repository_has_every_section(repository, model_result):
     text = (repository / "docs" / "speed.md").read_text(encoding="utf-8")
-    for section in ("model", "growth", "pipeline", "text", "store", "scaling", "capacity"):
+    for section in ("model", "small", "growth", "pipeline", "text", "store", "scaling", "capacity"):
         assert f"<!-- speed:{section} -->" in text
     results = {p.stem: json.loads(p.read_text()) for p in (repository / "docs" / "speed").glob("*.json")}
     assert filled(text, results) == text or not results, "run `python tools/benchmark.py page`"

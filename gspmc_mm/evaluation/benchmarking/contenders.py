@@ -18,7 +18,16 @@ from gspmc_mm.models import PartCTRGCN
 from gspmc_mm.skeleton import get_layout
 
 REFERENCE = "reference"
-LAYOUTS = {17: "coco17", 27: "samslr27", 42: "hands42", 49: "masa49", 76: "cosign76", 87: "sign87", 133: "wholebody133"}
+LAYOUTS = {
+    17: "coco17",
+    20: "hands20",
+    27: "samslr27",
+    42: "hands42",
+    49: "masa49",
+    76: "cosign76",
+    87: "sign87",
+    133: "wholebody133",
+}
 FEATURES = 256  # channels that all of them end with
 CLASSES = 500
 CHANNELS = 3
@@ -74,6 +83,11 @@ def build_ours(layout: str) -> nn.Module:
     return PartCTRGCN(layout)
 
 
+def build_shared(layout: str) -> nn.Module:
+    """PartCTRGCN without refinement, as the configs for few clips have it."""
+    return PartCTRGCN(layout, graph=dict(refine=False))
+
+
 def build_low_memory(layout: str) -> nn.Module:
     """PartCTRGCN that computes its topologies again in backward."""
     return PartCTRGCN(layout, memory="low")
@@ -105,6 +119,8 @@ def contenders() -> dict[str, Contender]:
         Contender("ours padded bf16", build_padded, precision=torch.bfloat16),
         Contender("ST-GCN++", build_stgcnpp),
         Contender("AAGCN", build_aagcn),
+        Contender("ours shared", build_shared),
+        Contender("ours shared bf16", build_shared, precision=torch.bfloat16),
         Contender("ours low", build_low_memory),
         Contender("ours fused", build_ours, trains=False, fuse=True),
         Contender("ours fused bf16", build_ours, trains=False, fuse=True, precision=torch.bfloat16),

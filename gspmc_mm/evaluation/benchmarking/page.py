@@ -13,6 +13,11 @@ from gspmc_mm.files import write_text
 
 # Sections that are computed from the JSON of another one.
 FROM = {"growth": "model", "capacity": "model"}
+# Sections that a benchmark of another name fills, and what it is asked for.
+ASKED = {
+    "small": "model --joints 20 --frames 16 --batch 32 --threads 1 "
+    "--contenders reference ours 'ours bf16' 'ours shared' 'ours shared bf16'"
+}
 FIGURE = "![Cost per clip against joints and frames, logarithmic axes](figures/speed.png)\n"
 _MARK = re.compile(r"(<!-- speed:(\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -32,7 +37,8 @@ def filled(page: str, results: Mapping[str, Mapping[str, Any]]) -> str:
         section = match[2]
         source = FROM.get(section, section)
         if source not in results:
-            text = f"Not measured yet: `python tools/benchmark.py {source} --out docs/speed/{source}.json`\n"
+            asked = ASKED.get(source, source)
+            text = f"Not measured yet: `python tools/benchmark.py {asked} --out docs/speed/{source}.json`\n"
         else:
             parts = [sheet.to_markdown() for sheet in sheets(section, results[source])]
             if not parts:

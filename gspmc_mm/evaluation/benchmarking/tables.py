@@ -226,6 +226,7 @@ def scaling_sheets(result: Mapping[str, Any]) -> Iterator[Sheet]:
 
 _SECTIONS = {
     "model": model_sheets,
+    "small": model_sheets,
     "growth": growth_sheets,
     "capacity": capacity_sheets,
     "pipeline": pipeline_sheets,
