@@ -545,12 +545,16 @@ def _load_checkpoints() -> str:
 
 
 def _try_gpu() -> str:
-    """GPUs and what they can do."""
+    """GPUs and what they can do; without one, whether mixed precision pays on the CPU."""
     import torch
 
     if not torch.cuda.is_available():
+        from gspmc_mm.models import bfloat16_is_native
+
         built = torch.version.cuda or torch.version.hip
-        return f"none ({'no GPU or driver found' if built else 'this PyTorch is built for the CPU only'})"
+        reason = "no GPU or driver found" if built else "this PyTorch is built for the CPU only"
+        pays = {True: "yes, train with --amp", False: "no, leave --amp out", None: "unknown to this PyTorch"}
+        return f"none ({reason}); bf16 of the CPU: {pays[bfloat16_is_native()]}"
     names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     memory = torch.cuda.get_device_properties(0).total_memory / 2**30
     bf16 = "yes" if torch.cuda.is_bf16_supported() else "no"

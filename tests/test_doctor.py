@@ -154,6 +154,18 @@ def test_the_core_works_when_only_an_extra_is_missing():
     assert not Report({}, [], [Check("import", False, "no")], []).core_works
 
 
+@pytest.mark.parametrize(
+    ("abilities", "said"), [({"avx512_bf16": True}, "yes, train with --amp"), ({"avx2": True}, "no, leave --amp out")]
+)
+def test_without_a_gpu_the_doctor_says_whether_mixed_precision_pays(monkeypatch, abilities, said):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: abilities, raising=False)
+    (attempt,) = (attempt for name, attempt, _ in doctor.CHECKS if name == "GPU")
+    assert doctor.run_check("GPU", attempt, needed=False).detail.endswith(f"bf16 of the CPU: {said}")
+
+
 def test_a_check_that_fails_says_what_and_where():
     def attempt() -> str:
         raise LookupError("not\nhere")
