@@ -63,7 +63,7 @@ def row(name, codes, second=None, translations="", dominant="", frequency="NA"):
     }
     for number, unit in ((1, codes), (2, second)):
         for field in FIELDS:
-            values[asl_lex._column(field, number)] = "NA" if unit is None else unit[field]
+            values[asl_lex.column_name(field, number)] = "NA" if unit is None else unit[field]
     return values
 
 
