@@ -85,6 +85,22 @@ def test_lines_and_folds_that_were_not_run_are_named(tmp_path: Path) -> None:
     assert "falls to half along a cosine" in record.note
 
 
+def test_an_unfinished_line_is_compared_on_the_seeds_that_both_have(tmp_path: Path) -> None:
+    # seed 0 is the lucky one of both lines: three seeds of the first beside seed 0 of the second would flatter it
+    seeds = (0, 1, 2)
+    lucky = [line(tmp_path, f"a{seed}", right, {seed: [0]}) for seed, right in zip(seeds, (0.9, 0.5, 0.4), strict=True)]
+    runs = [run for one in lucky for run in one.runs]
+    first, second = LineRuns(Line("a", "a.py"), "configs/a.py", runs), line(tmp_path, "b", 0.8, {0: [0]})
+    extent = Extent(seeds, [0], [0])
+    difference = ablation_rows([first, second], extent, {}, ["a"])[1].differences["a"]
+    assert difference == paired_difference(lucky[0].whole([0], True), second.whole([0], True))
+    assert [(pair.first_seed, pair.second_seed) for pair in difference.pairs] == [(0, 0)]
+    # without a common seed everything stands beside everything
+    other = line(tmp_path, "c", 0.8, {3: [0]})
+    pairs = ablation_rows([first, other], Extent((0, 1, 2, 3), [0], [0]), {}, ["a"])[1].differences["a"].pairs
+    assert [(pair.first_seed, pair.second_seed) for pair in pairs] == [(0, 3), (1, 3), (2, 3)]
+
+
 def test_a_part_of_the_folds_does_not_take_the_place_of_all(tmp_path: Path) -> None:
     whole, part = line(tmp_path, "a", 0.5, {0: [0, 1]}), line(tmp_path, "b", 0.7, {0: [0]})
     extent = Extent([0], [0, 1], folds_to_pool([whole, part], [0, 1], [0]))

@@ -128,7 +128,7 @@ def _row(
         top5=estimate_accuracy(whole, 5) if whole else None,
         published=None if one.line.published is None else one.line.published / 100,
         differences={
-            name: paired_difference(other, whole)
+            name: paired_difference(*_on_common_seeds(other, whole))
             for name, other in references.items()
             if whole and other and name != one.line.name and _signers_known(whole)
         },
@@ -136,6 +136,19 @@ def _row(
         missing=() if one.problem is not None else tuple(missing),
         seconds=round(sum(seconds), 1) if seconds else None,
     )
+
+
+def _on_common_seeds(
+    first: Mapping[int, Predictions], second: Mapping[int, Predictions]
+) -> tuple[Mapping[int, Predictions], Mapping[int, Predictions]]:
+    """Both with the seeds that both have, so that an unfinished line is not judged by the luck of those it lacks.
+
+    As they are where no seed is in both.
+    """
+    common = [seed for seed in first if seed in second]
+    if not common:
+        return first, second
+    return {seed: first[seed] for seed in common}, {seed: second[seed] for seed in common}
 
 
 def _signers_known(runs: Mapping[int, Predictions]) -> bool:
