@@ -85,15 +85,34 @@ def filled(page: str, records: Mapping[str, Record], folder: Path) -> tuple[str,
     return _MARK.sub(fill, page), report
 
 
+def gathered(troubles: Sequence[tuple[str, str]]) -> list[str]:
+    """What is not there, a line each; the folds of one seed that have the same trouble share a line.
+
+    Args:
+        troubles: Run and reason. Runs of folds are called 'NAME seed S fold K'.
+    """
+    folds: dict[tuple[str, str], list[str]] = {}
+    for run, reason in troubles:
+        name, _, fold = run.rpartition(" fold ")
+        folds.setdefault((name if fold.isdecimal() else run, " ".join(reason.split())), []).append(fold)
+    lines = []
+    for (name, reason), numbers in folds.items():
+        known = [number for number in numbers if number.isdecimal()]
+        which = f" fold{'s' * (len(known) > 1)} {', '.join(known)}" if known else ""
+        lines.append(f"{name}{which}: {reason}")
+    return lines
+
+
 def section_text(record: Record, folder: Path) -> str:
     """What stands below a heading: verdict, troubles, tables, figures, and where it all comes from."""
     parts = []
     if isinstance(record, ComparisonRecord):
         parts.append(f"**{record.sentence}**\n")
     if record.incomplete:
-        lines = [f"- {run}: {' '.join(reason.split())}" for run, reason in record.troubles()]
+        troubles = list(record.troubles())
+        lines = [f"- {line}" for line in gathered(troubles)]
         parts.append(
-            "\n".join([f"**Incomplete:** {len(lines)} of the runs behind this table are lacking.", "", *lines, ""])
+            "\n".join([f"**Incomplete:** {len(troubles)} of the runs behind this table are lacking.", "", *lines, ""])
         )
     parts += [sheet.to_markdown() for sheet in tables(record)]
     if isinstance(record, FusionRecord) and record.left_out:

@@ -26,7 +26,7 @@ from gspmc_mm.evaluation.results import (
     read_records,
     write_record,
 )
-from gspmc_mm.evaluation.results_page import fill_page, filled
+from gspmc_mm.evaluation.results_page import fill_page, filled, gathered
 from gspmc_mm.evaluation.results_tables import latex_table, tables
 
 FACTS = {
@@ -218,3 +218,15 @@ def test_latex() -> None:
     assert r"\{\textasciitilde{}\textasciicircum{}\textbackslash{}\} & - \\" in text
     assert r"\caption{50 \%}" in text
     assert len(re.findall(r"\\(begin|end)\{table\}", text)) == 2
+
+
+def test_folds_with_the_same_trouble_share_a_line() -> None:
+    troubles = [(f"gloss seed {seed} fold {fold}", "not run") for seed in (1, 2) for fold in (0, 1, 2)]
+    troubles[2:2] = [("b seed 0 fold 4", "it\ndied"), ("visual encoder", "no bank"), ("manifold 3", "not run")]
+    assert gathered(troubles) == [
+        "gloss seed 1 folds 0, 1, 2: not run",
+        "b seed 0 fold 4: it died",
+        "visual encoder: no bank",
+        "manifold 3: not run",
+        "gloss seed 2 folds 0, 1, 2: not run",
+    ]
