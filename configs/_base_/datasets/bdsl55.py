@@ -37,6 +37,7 @@ train_dataloader = dict(
         ann_file=ann_file,
         split="train",
         num_classes=55,
+        cache=True,
         pipeline=train_pipeline,
     ),
 )

@@ -41,6 +41,7 @@ train_dataloader = dict(
         ann_file=ann_file,
         split="train",
         num_classes=40,
+        cache=True,
         pipeline=train_pipeline,
     ),
 )

@@ -43,6 +43,7 @@ train_dataloader = dict(
         ann_file=ann_file,
         split="fold0_train",
         num_classes=100,
+        cache=True,
         pipeline=train_pipeline,
     ),
 )

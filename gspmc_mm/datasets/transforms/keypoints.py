@@ -212,6 +212,8 @@ class SelectKeypoints(BaseTransform):
         ValueError: At a clip whose layout nobody says.
     """
 
+    deterministic = True
+
     def __init__(
         self,
         layout: str | os.PathLike | Mapping | Layout = "sign87",
@@ -260,6 +262,8 @@ class FillMissingKeypoints(BaseTransform):
         min_score: Points with a lower score become missing (coordinates 0, score 0).
         max_gap: The longest gap in frames that is interpolated; 0 for none.
     """
+
+    deterministic = True
 
     def __init__(self, min_score: float = 0.0, max_gap: int = 0) -> None:
         if not 0 <= min_score <= 1:

@@ -74,6 +74,8 @@ class TrimToSigning(BaseTransform):
         layout: Layout of the clips that do not name theirs, as those of mmaction's PoseDataset.
     """
 
+    deterministic = True
+
     def __init__(self, layout: str | os.PathLike | Mapping | Layout | None = None) -> None:
         self.layout = None if layout is None else get_layout(layout)
 

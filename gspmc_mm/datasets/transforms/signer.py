@@ -147,6 +147,8 @@ class NormalizeSigner(BaseTransform):
         layout: Layout of the clips that do not name theirs, as those of mmaction's PoseDataset.
     """
 
+    deterministic = True
+
     def __init__(
         self, reference: str = "shoulders", layout: str | os.PathLike | Mapping | Layout | None = None
     ) -> None:
