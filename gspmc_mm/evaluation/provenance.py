@@ -143,9 +143,19 @@ def config_inputs(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def config_hash(config: Mapping[str, Any]) -> str:
-    """SHA-256 of a config's values, whatever the order of its keys."""
-    text = json.dumps(config, sort_keys=True, default=str, ensure_ascii=False)
+    """SHA-256 of a config's values, whatever the order of its keys; without what changes no result, see `_decisive`."""
+    text = json.dumps(_decisive(config), sort_keys=True, default=str, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _decisive(value: Any) -> Any:
+    """Settings without the `cache` of data sets, which only makes the same batches faster."""
+    if isinstance(value, Mapping):
+        is_dataset = value.get("type") == "SignPoseDataset"
+        return {key: _decisive(item) for key, item in value.items() if not (is_dataset and key == "cache")}
+    if isinstance(value, (list, tuple)):
+        return [_decisive(item) for item in value]
+    return value
 
 
 def current_run_info() -> dict[str, Any]:

@@ -98,7 +98,8 @@ def test_a_dropped_clip_stays_dropped():
     cache, reads, after = StepCache(), [], Add(1)
     for _ in range(2):
         assert cache.run([drop, after], 3, lambda: reads.append(3) or {"x": np.zeros(1)}) is None
-    assert reads == [3] and after.calls == 0
+    assert reads == [3]
+    assert after.calls == 0
 
 
 def test_copies_begin_empty(store_path):

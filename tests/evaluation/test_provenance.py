@@ -77,6 +77,16 @@ def test_config_hash_depends_on_values_not_on_order() -> None:
     assert config_hash({"a": 1}) != config_hash({"a": 2})
 
 
+def test_config_hash_leaves_out_the_cache_of_datasets_alone() -> None:
+    def loader(kind: str, **settings: object) -> dict:
+        return {"train_dataloader": {"dataset": {"type": "RepeatDataset", "dataset": {"type": kind, **settings}}}}
+
+    plain = config_hash(loader("SignPoseDataset", split="train"))
+    assert config_hash(loader("SignPoseDataset", split="train", cache=True)) == plain
+    assert config_hash(loader("SignPoseDataset", split="val", cache=True)) != plain
+    assert config_hash(loader("Other", cache=True)) != config_hash(loader("Other", cache=False))
+
+
 def test_write_json_is_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "r.json"
     write_json(path, {"a": 1})
