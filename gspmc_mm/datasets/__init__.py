@@ -6,9 +6,10 @@ its TRANSFORMS.
 
 from gspmc_mm.datasets.agreement import CheckSignsHook
 from gspmc_mm.datasets.collation import SkeletonPreprocessor, stack_clips
+from gspmc_mm.datasets.pose_sources import PoseDataError
 from gspmc_mm.datasets.seeding import EpochSeedHook, seed_worker
 from gspmc_mm.datasets.sign_group_sampler import SignGroupSampler
-from gspmc_mm.datasets.sign_pose_dataset import PoseDataError, SignPoseDataset
+from gspmc_mm.datasets.sign_pose_dataset import SignPoseDataset
 from gspmc_mm.datasets.transforms import (
     FillMissingKeypoints,
     LoadSignDescriptions,

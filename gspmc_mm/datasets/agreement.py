@@ -13,7 +13,8 @@ from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 
-from gspmc_mm.datasets.sign_pose_dataset import PoseDataError, SignPoseDataset
+from gspmc_mm.datasets.pose_sources import PoseDataError
+from gspmc_mm.datasets.sign_pose_dataset import SignPoseDataset
 from gspmc_mm.datasets.transforms import LoadSignDescriptions, SelectKeypoints, SkeletonStream
 from gspmc_mm.descriptions import TextBankError
 

@@ -33,6 +33,7 @@ SLR500_CLIPS = 125_000
 OURS_ALONE = ("FillMissingKeypoints", "RandomPlanarAffine", "LoadSignDescriptions")
 MMACTION_133, MMACTION_87 = "PoseDataset, 133 points", "PoseDataset, 87 points"
 OURS_SAME, OURS_TRAIN, OURS_TEST = "ours, same steps", "ours, whole train pipeline", "ours, whole test pipeline"
+OURS_CACHED = "ours, whole train pipeline, cached"
 
 
 def write_random_store(path: Path, clips: int, frames: int, seed: int) -> None:
@@ -113,6 +114,7 @@ def build_datasets(folder: Path) -> dict[str, Any]:
         MMACTION_87: dict(stock, ann_file=str(folder / "random87.pkl")),
         OURS_SAME: dict(ours, pipeline=same),
         OURS_TRAIN: dict(ours, pipeline=train),
+        OURS_CACHED: dict(ours, pipeline=train, cache=True),
         OURS_TEST: dict(ours, pipeline=list(cfg.test_pipeline), test_mode=True),
     }
     return {name: DATASETS.build(config) for name, config in configs.items()}
@@ -158,7 +160,10 @@ def measure_pipeline(
         write_random_store(folder / "random.arrow", clips, frames, seed)
         write_pickle(folder / "random.arrow", folder / "random133.pkl", None)
         write_pickle(folder / "random.arrow", folder / "random87.pkl", "sign87")
-        readers = {key: Reader(dataset, seed) for key, dataset in build_datasets(folder).items()}
+        datasets = build_datasets(folder)
+        for index in range(clips):  # what is measured is the second epoch
+            datasets[OURS_CACHED][index]
+        readers = {key: Reader(dataset, seed) for key, dataset in datasets.items()}
         seconds = take_turns(readers, repeats, warm_up, torch.device("cpu"), on_round)
         memory = measure_memory(folder, memory_clips, frames, seed)
     speed = summary(seconds, MMACTION_133)
