@@ -58,6 +58,7 @@ train_dataloader = dict(
             ann_file=ann_file,
             split=train_split,
             num_classes=num_classes,
+            cache=True,  # a few hundred clips fit into memory
             pipeline=train_pipeline,
         ),
     ),
