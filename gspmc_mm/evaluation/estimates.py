@@ -11,14 +11,14 @@ from .folds import mean_and_deviation
 from .intervals import wilson_interval
 from .predictions import Predictions, align
 from .results import Accuracy
-from .signer_bootstrap import bootstrap_mean, bootstrap_per_class
+from .signer_bootstrap import bootstrap_mean, bootstrap_per_class, can_be_drawn, what_is_drawn
 
 
 def estimate_accuracy(runs: Mapping[int, Predictions], k: int = 1, bootstrap_seed: int = 0) -> Accuracy:
     """Top-k accuracy with its interval, averaged over seeds.
 
-    The interval is a bootstrap over signers of the clips' averages over the seeds. Where signers are unknown or there
-    is only one, it is Wilson's at the mean number of hits.
+    The interval is a bootstrap over signers (few: over their clips too) of the clips' averages over the seeds. Where
+    signers are unknown or there is only one, it is Wilson's at the mean number of hits.
 
     Args:
         runs: Predictions on the same clips (all folds pooled), by seed.
@@ -34,10 +34,9 @@ def estimate_accuracy(runs: Mapping[int, Predictions], k: int = 1, bootstrap_see
     over_seeds = mean_and_deviation(hits.mean(axis=1))
     per_class = [per_class_accuracy(row, first.label, first.num_classes) for row in hits]
     per_class_low = per_class_high = None
-    known = set(first.signer.tolist())
-    if len(known) > 1 and "" not in known:
+    if can_be_drawn(first.signer):
         interval = bootstrap_mean(hits, first.signer, seed=bootstrap_seed)
-        low, high, kind = interval.low, interval.high, "signers"
+        low, high, kind = interval.low, interval.high, what_is_drawn(interval.signers)
         over_classes = bootstrap_per_class(hits, first.label, first.signer, seed=bootstrap_seed)
         per_class_low, per_class_high = over_classes.low, over_classes.high
     else:

@@ -13,7 +13,7 @@ from .intervals import mcnemar
 from .predictions import Predictions, PredictionsError, align
 from .results import ComparisonRecord, Difference, SeedDifference
 from .run_files import Source, check_different
-from .signer_bootstrap import DRAWS, Interval, bootstrap_difference, bootstrap_per_class
+from .signer_bootstrap import DRAWS, Interval, bootstrap_difference, bootstrap_per_class, what_is_drawn
 from .signer_independence import independence_of_records
 
 Verdict = Literal["first", "second", "noise"]
@@ -26,7 +26,7 @@ def paired_difference(
     draws: int = DRAWS,
     bootstrap_seed: int = 0,
 ) -> Difference:
-    """Second minus first in top-k, with intervals over signers and with McNemar for every pair of seeds.
+    """Second minus first in top-k, with intervals over signers (few: their clips too) and with McNemar.
 
     Seeds of the same number are paired; where the numbers differ, every seed of one stands beside every seed of the
     other, and there is no deviation over pairs (they share seeds).
@@ -89,7 +89,7 @@ def _aligned_hits(
 def per_class_difference(
     first: Mapping[int, Predictions], second: Mapping[int, Predictions], draws: int = DRAWS, bootstrap_seed: int = 0
 ) -> Interval:
-    """P-C top-1 of the second minus that of the first, both averaged over their seeds; bootstrap over signers.
+    """P-C top-1 of the second minus that of the first, both averaged over their seeds; see `bootstrap_per_class`.
 
     Raises:
         PredictionsError: See `align`.
@@ -128,13 +128,17 @@ def difference_words(difference: Difference) -> str:
 def verdict_sentence(first: str, second: str, difference: Difference, signers: int) -> str:
     """One sentence: which is better, by how much, how sure, and on what that rests.
 
-    With one seed each it says that neither the interval nor the test knows how another seed would have ended.
+    With one seed each it says that neither the interval nor the test knows how another seed would have ended, with few
+    signers that it does not know about others.
     """
     verdict = verdict_of(difference)
     seeds = {pair.first_seed for pair in difference.pairs}, {pair.second_seed for pair in difference.pairs}
-    low, high, over = difference.low, difference.high, f"{signers} signers"
-    if difference.low_seeds is not None and difference.high_seeds is not None:
-        low, high = min(low, difference.low_seeds), max(high, difference.high_seeds)
+    low, high = widest_interval(difference)
+    over = f"{signers} signers"
+    few = what_is_drawn(signers) == "signers and clips"
+    if few:
+        over += " with their clips"
+    if difference.low_seeds is not None:
         over += f" and {len(seeds[0])} and {len(seeds[1])} seeds"
     interval = f"95 % interval [{100 * low:+.1f}, {100 * high:+.1f}] over {over}"
     tests = f"McNemar p {_p_values(difference)}"
@@ -143,6 +147,8 @@ def verdict_sentence(first: str, second: str, difference: Difference, signers: i
     else:
         below = sum(pair.p_value < 0.05 for pair in difference.pairs)
         tests += f", below 0.05 in {below} of {len(difference.pairs)} pairs of seeds"
+    if few:
+        tests += f"; {signers} signers say little about others"
     points = f"{100 * abs(difference.mean):.1f} points"
     if verdict == "noise":
         way = "above" if difference.mean >= 0 else "below"

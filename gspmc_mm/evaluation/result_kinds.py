@@ -33,10 +33,11 @@ class Accuracy(_Part):
         seeds: Number of seeds.
         low: Lower end of the 95 % interval.
         high: Upper end.
-        interval: What the interval is: `signers` (bootstrap over signers, each clip averaged over the seeds) or
-            `wilson` (clips taken as independent).
+        interval: What the interval is: `signers` (bootstrap over signers, each clip averaged over the seeds),
+            `signers and clips` (over the clips of the drawn signers too, where signers are few) or `wilson` (clips
+            taken as independent).
         per_class: Mean over the classes that occur of their share of hits (P-C).
-        per_class_low: Lower end of its 95 % interval, bootstrap over signers; None where signers are not known.
+        per_class_low: Lower end of its 95 % interval, a bootstrap like that of `low`; None where signers are not known.
         per_class_high: Upper end.
     """
 
@@ -46,7 +47,7 @@ class Accuracy(_Part):
     seeds: Annotated[int, Field(ge=1, strict=True)] = 1
     low: Share
     high: Share
-    interval: Literal["signers", "wilson"]
+    interval: Literal["signers", "signers and clips", "wilson"]
     per_class: Share | None = None
     per_class_low: Share | None = None
     per_class_high: Share | None = None
@@ -194,7 +195,7 @@ class Difference(_Part):
     Attributes:
         mean: Difference of the accuracies, each the mean over its seeds.
         std: Deviation over pairs of seeds; None for one pair or where seeds are not paired.
-        low: Lower end of the 95 % interval, bootstrap over signers.
+        low: Lower end of the 95 % interval, bootstrap over signers (few: over their clips too).
         high: Upper end.
         low_seeds: The same with the seeds of each run drawn anew as well; None where both have one.
         high_seeds: Upper end.
@@ -213,7 +214,8 @@ class Difference(_Part):
 class ComparisonRecord(_Record):
     """Two runs on the same clips; `sentence` says whether they differ by more than noise.
 
-    `per_class_low` and `per_class_high` are the 95 % interval of the difference in P-C top-1, bootstrap over signers.
+    `per_class_low` and `per_class_high` are the 95 % interval of the difference in P-C top-1, a bootstrap like that of
+    `Difference.low`.
     """
 
     kind: Literal["comparison"] = "comparison"
@@ -345,7 +347,8 @@ class RobustnessCell(_Part):
 class RobustnessDifference(_Part):
     """Top-1 of one checkpoint minus that of the first one, on the same clips under the same corruption.
 
-    `low` and `high`: 95 % interval, bootstrap over signers; None where fewer than two signers are known.
+    `low` and `high`: 95 % interval, bootstrap over signers (few: over their clips too); None where fewer than two
+    signers are known.
     """
 
     checkpoint: Text

@@ -20,6 +20,7 @@ from .results import (
     TextProbeRecord,
 )
 from .robustness_report import robustness_header, robustness_rows
+from .signer_bootstrap import FEW_SIGNERS, what_is_drawn
 
 SHOWN_PAIRS = 5
 _LATEX = str.maketrans(
@@ -89,7 +90,11 @@ def accuracy_cell(accuracy: Accuracy | None) -> str:
 def interval_note(accuracies: Sequence[Accuracy | None]) -> str:
     """What the brackets of a table are."""
     kinds = {accuracy.interval for accuracy in accuracies if accuracy is not None}
-    words = {"signers": "bootstrap over signers", "wilson": "Wilson, clips taken as independent"}
+    words = {
+        "signers": "bootstrap over signers",
+        "signers and clips": "bootstrap over signers and, as these are few, their clips; little is known of others",
+        "wilson": "Wilson, clips taken as independent",
+    }
     return "; ".join(words[kind] for kind in sorted(kinds))
 
 
@@ -135,7 +140,9 @@ def _comparison(record: ComparisonRecord) -> Sheet:
         f"{record.second} against {record.first}, {record.first_top1.clips} clips of {record.signers} signers; "
         f"{record.draws} draws"
     )
-    headings = ["", record.first, record.second, "difference", "over signers", "over signers and seeds", "McNemar p"]
+    drawn = what_is_drawn(record.signers)
+    over = [f"over {drawn}", f"over {drawn.replace(' and', ',')} and seeds"]
+    headings = ["", record.first, record.second, "difference", *over, "McNemar p"]
     sheet = Sheet(title, headings)
     for name, first, second, difference in (
         ("top-1", record.first_top1, record.second_top1, record.top1),
@@ -206,7 +213,8 @@ def _ablation(record: AblationRecord) -> Sheet:
 
 
 def _robustness(record: RobustnessRecord) -> Sheet:
-    title = f"{record.data}; accuracies: Wilson, clips taken as independent; differences: over signers, McNemar"
+    few = f"and, with fewer than {FEW_SIGNERS}, over their clips"
+    title = f"{record.data}; accuracies: Wilson, clips taken as independent; differences: over signers ({few}), McNemar"
     return Sheet(title, robustness_header(record), list(robustness_rows(record)))
 
 

@@ -13,7 +13,7 @@ from .intervals import mcnemar, wilson_interval
 from .predictions import Predictions, align
 from .results import RobustnessCell, RobustnessDifference, RobustnessRecord
 from .robustness import CLEAN, Cell, Contender
-from .signer_bootstrap import bootstrap_difference
+from .signer_bootstrap import FEW_SIGNERS, bootstrap_difference, can_be_drawn
 from .signer_independence import independence_of_records
 
 Measured = Mapping[str, Mapping[Cell, Predictions]]
@@ -91,9 +91,8 @@ def _difference(name: str, cell: Cell, first: Predictions, second: Predictions) 
     hits = {key: run.hits(1) for key, run in runs.items()}
     test = mcnemar(hits["first"], hits["second"])
     signers = runs["first"].signer
-    known = set(signers.tolist())
     low = high = None
-    if len(known) > 1 and "" not in known:
+    if can_be_drawn(signers):
         interval = bootstrap_difference(hits["first"], hits["second"], signers)
         low, high = interval.low, interval.high
     return RobustnessDifference(
@@ -190,7 +189,8 @@ def robustness_markdown(record: RobustnessRecord) -> str:
     parts = [
         f"# {record.title}",
         f"{record.data}. Top-1 in percent; intervals: Wilson, 95 %. Differences are on the same clips under the same "
-        "corruption: 95 % interval by a bootstrap over signers, p by McNemar's exact test.",
+        "corruption: 95 % interval by a bootstrap over signers (and, with fewer than "
+        f"{FEW_SIGNERS}, over their clips), p by McNemar's exact test.",
         markdown_table(robustness_header(record), robustness_rows(record)),
     ]
     parts += [text for text in (record.independence, record.note) if text]

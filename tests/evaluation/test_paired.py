@@ -103,6 +103,14 @@ def test_the_sentence_says_what_one_seed_leaves_out() -> None:
     assert "one seed" not in verdict_sentence("a", "b", paired_difference(one, three, draws=200), 10)
 
 
+def test_the_sentence_says_that_few_signers_know_little_about_others() -> None:
+    first, second = {0: run_with(0.3, 0, signers=2)}, {0: run_with(0.9, 1, signers=2)}
+    sentence = verdict_sentence("a", "b", paired_difference(first, second, draws=200), 2)
+    assert "over 2 signers with their clips leaves out 0" in sentence
+    assert sentence.endswith("; 2 signers say little about others).")
+    assert estimate_accuracy(first).interval == "signers and clips"
+
+
 def test_other_clips_are_refused() -> None:
     with pytest.raises(PredictionsError, match="missing: c119"):
         paired_difference({0: run_with(0.5, 1)}, {0: run_with(0.5, 2).take(range(119))})

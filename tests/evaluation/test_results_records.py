@@ -181,7 +181,7 @@ def test_folds_are_collected_from_their_folders(tmp_path: Path) -> None:
     assert record.provenance["data"]["data/poses.arrow"] == "mark"
     assert (row.name, row.config, row.cfg_options, row.seeds) == ("ours", "configs/a.py", ("alpha=0.25",), (0, 1))
     assert row.command.startswith("python tools/train.py configs/a.py")
-    assert (row.top1.clips, row.top1.seeds, row.top1.interval) == (18, 2, "signers")
+    assert (row.top1.clips, row.top1.seeds, row.top1.interval) == (18, 2, "signers and clips")
     assert row.seconds == record.seconds == 360.0
     assert {sign for pair in row.confused for sign in pair.signs} <= {"hello", "book", "bird"}
 

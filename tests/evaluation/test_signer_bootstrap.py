@@ -4,10 +4,16 @@ import numpy as np
 import pytest
 
 from gspmc_mm.evaluation import per_class_accuracy
-from gspmc_mm.evaluation.signer_bootstrap import bootstrap_difference, bootstrap_mean, bootstrap_per_class
+from gspmc_mm.evaluation.signer_bootstrap import (
+    FEW_SIGNERS,
+    bootstrap_difference,
+    bootstrap_mean,
+    bootstrap_per_class,
+    what_is_drawn,
+)
 
 
-def some_runs(seeds: int = 1, clips: int = 60, signers: int = 7) -> tuple[np.ndarray, np.ndarray]:
+def some_runs(seeds: int = 1, clips: int = 60, signers: int = 12) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(3)
     who = rng.integers(signers, size=clips)
     who[:signers] = np.arange(signers)  # everybody signs something
@@ -39,7 +45,7 @@ def test_difference_equals_the_slow_draws(draw_seeds: bool) -> None:
     values = slow_bootstrap(first, second, signers, 300, draw_seeds)
     assert (found.low, found.high) == pytest.approx(tuple(np.percentile(values, [2.5, 97.5])))
     assert found.value == pytest.approx(second.mean() - first.mean())
-    assert (found.signers, found.draws) == (7, 300)
+    assert (found.signers, found.draws) == (12, 300)
 
 
 def test_mean_is_the_difference_to_nothing() -> None:
@@ -66,6 +72,52 @@ def test_per_class_equals_the_slow_draws() -> None:
     assert found.value == pytest.approx(np.mean([per_class_accuracy(row, labels, 9) for row in hits]))
     with pytest.raises(ValueError, match="60 clips and 2 labels"):
         bootstrap_per_class(hits, labels[:2], signers)
+
+
+def slow_draws_of_signers_and_clips(signers: np.ndarray, draws: int) -> list[list[int]]:
+    """Draw signers, then of every drawn signer as many of its clips as it has, both with replacement."""
+    rng = np.random.default_rng(5)
+    names = sorted(set(signers.tolist()))
+    drawn = []
+    for _ in range(draws):
+        clips: list[int] = []
+        for name in rng.choice(names, size=len(names)):
+            mine = np.flatnonzero(signers == name)
+            clips += rng.choice(mine, size=len(mine)).tolist()
+        drawn.append(clips)
+    return drawn
+
+
+@pytest.mark.parametrize("signers", [2, 3, FEW_SIGNERS - 1])
+def test_of_few_signers_the_clips_are_drawn_as_well(signers: int) -> None:
+    first, who = some_runs(seeds=2, clips=41, signers=signers)
+    second = ~some_runs(seeds=3, clips=41, signers=signers)[0]
+    labels = np.random.default_rng(8).integers(4, size=41)
+    gap, mean = second.mean(axis=0) - first.mean(axis=0), first.mean(axis=0)
+    drawn = slow_draws_of_signers_and_clips(who, 6000)
+    per_class = [[mean[np.array(c)[labels[c] == k]].mean() for k in set(labels[c].tolist())] for c in drawn]
+    for found, values in (
+        (bootstrap_difference(first, second, who), [gap[clips].mean() for clips in drawn]),
+        (bootstrap_mean(first, who), [mean[clips].mean() for clips in drawn]),
+        (bootstrap_per_class(first, labels, who), [np.mean(shares) for shares in per_class]),
+    ):
+        assert (found.low, found.high) == pytest.approx(tuple(np.percentile(values, [2.5, 97.5])), abs=0.025)
+        assert found.signers == signers
+
+
+def test_two_signers_alone_do_not_make_a_lucky_clip_sure() -> None:
+    # Either signer gains one clip of ten: over signers alone the gain would be [0.1, 0.1].
+    signers = np.repeat(np.array(["a", "b"]), 10)
+    first, second = np.zeros(20, bool), np.arange(20) % 10 == 0
+    found = bootstrap_difference(first, second, signers)
+    assert found.value == pytest.approx(0.1)
+    assert found.low == 0.0
+    assert found.high > 0.2
+    # As many signers as are not few: each with one such clip of ten, they are drawn alone.
+    many = np.repeat(np.array([f"s{i}" for i in range(FEW_SIGNERS)]), 10)
+    sure = bootstrap_difference(np.zeros(len(many), bool), np.arange(len(many)) % 10 == 0, many)
+    assert (sure.low, sure.high) == pytest.approx((0.1, 0.1))
+    assert [what_is_drawn(n) for n in (2, FEW_SIGNERS - 1, FEW_SIGNERS)] == [*["signers and clips"] * 2, "signers"]
 
 
 def test_clips_of_one_signer_are_no_independent_witnesses() -> None:

@@ -80,7 +80,7 @@ def test_only_the_meaning_tells_signs_that_were_never_seen(world: tuple[list[Fol
     found = probe(folds, targets, ridge=0.1, group=6, seed=0)
     right, wrong, none = (found[name] for name in targets)
     assert right["unseen"].clips == right["seen"].clips == 2 * SIGNS * 3
-    assert right["unseen"].interval == "signers"
+    assert right["unseen"].interval == "signers and clips"
     assert right["unseen"].low > 0.5
     assert wrong["unseen"].mean < 0.35
     assert none["unseen"].mean < 0.35

@@ -78,7 +78,7 @@ def test_four_streams_with_the_weights_of_the_paper(streams: list[str], tmp_path
         rows = {name: run.scores[run.clip_id.tolist().index(clip)] for name, run in runs.items()}
         right += (2 * rows["j"] + 2 * rows["b"] + rows["jm"] + rows["bm"]).argmax() == label
     assert record.fused.top1.mean == pytest.approx(right / CLIPS)
-    assert record.fused.top1.interval == "signers"
+    assert record.fused.top1.interval == "signers and clips"  # six are few
     assert f"{100 * right / CLIPS:.1f}" in result.said
     assert "96.01" in result.said
     assert load_predictions(tmp_path / "fused.npz").hits(1).sum() == right
@@ -270,7 +270,7 @@ def test_comparing_files(tmp_path: Path, commands) -> None:
     result = commands.run(COMPARE, "a.npz", "B=b.npz,b2.npz", "--draws", 200, cwd=tmp_path)
     assert result.status == 0, result.said
     assert "not more than noise" in result.said
-    assert "6 signers and 1 and 2 seeds" in result.said
+    assert "over 6 signers with their clips and 1 and 2 seeds" in result.said
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@
 
 A run is [NAME=]PLACE[,PLACE...]: an .npz of SignAccuracy's dump, a folder of signer_folds.py (its folds are pooled, its
 seeds averaged), or a quoted pattern of folds; several places are several seeds. The interval is a bootstrap over
-signers, each drawn with all clips, of the clips' averages over the seeds; with several seeds there is another one that
-draws the seeds too, and the sentence goes by both. The exit status is 0 if the comparison was made, whatever it says.
+signers, each drawn with all clips (where signers are few their clips are drawn as well), of the clips' averages over
+the seeds; with several seeds there is another one that draws the seeds too, and the sentence goes by both. The exit
+status is 0 if the comparison was made, whatever it says.
 """
 
 from __future__ import annotations

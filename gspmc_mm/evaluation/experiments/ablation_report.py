@@ -19,6 +19,7 @@ from gspmc_mm.evaluation.folds import any_fold, pool_folds
 from gspmc_mm.evaluation.paired import difference_words, paired_difference
 from gspmc_mm.evaluation.predictions import Predictions
 from gspmc_mm.evaluation.results import AblationRecord, AblationRow, Accuracy, Failure
+from gspmc_mm.evaluation.signer_bootstrap import can_be_drawn
 from gspmc_mm.evaluation.signer_independence import independence_of_records
 
 
@@ -130,7 +131,7 @@ def _row(
         differences={
             name: paired_difference(*_on_common_seeds(other, whole))
             for name, other in references.items()
-            if whole and other and name != one.line.name and _signers_known(whole)
+            if whole and other and name != one.line.name and can_be_drawn(next(iter(whole.values())).signer)
         },
         failed=tuple(failed),
         missing=() if one.problem is not None else tuple(missing),
@@ -149,12 +150,6 @@ def _on_common_seeds(
     if not common:
         return first, second
     return {seed: first[seed] for seed in common}, {seed: second[seed] for seed in common}
-
-
-def _signers_known(runs: Mapping[int, Predictions]) -> bool:
-    """Whether signers can be drawn anew: all are known, and there are two of them."""
-    signers = set(next(iter(runs.values())).signer.tolist())
-    return len(signers) > 1 and "" not in signers
 
 
 def ablation_record(
