@@ -24,17 +24,17 @@ from gspmc_mm.datasets.synthsign import (
     signer_splits,
 )
 from gspmc_mm.datasets.synthsign.handshapes import HAND_BONES, HANDSHAPES, hand_points
-from gspmc_mm.datasets.synthsign.lexicon import LOCATIONS, STRAIGHT_PATHS, Movement
-from gspmc_mm.datasets.synthsign.preview import draw_preview
-from gspmc_mm.datasets.synthsign.signer import (
+from gspmc_mm.datasets.synthsign.kinematics import (
     back_and_forth,
-    body_motion,
     hand_frame,
     minimum_jerk,
     rotation_vector,
     rotations,
     solve_elbow,
 )
+from gspmc_mm.datasets.synthsign.lexicon import LOCATIONS, STRAIGHT_PATHS, Movement
+from gspmc_mm.datasets.synthsign.motion import body_motion
+from gspmc_mm.datasets.synthsign.preview import draw_preview
 from gspmc_mm.datasets.synthsign.texts import movement_phrase
 from gspmc_mm.descriptions import load_descriptions
 from gspmc_mm.poses import PoseStore

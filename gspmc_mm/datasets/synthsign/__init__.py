@@ -1,8 +1,9 @@
 """synthsign: a data set of SYNTHETIC signs with written descriptions. No real language.
 
-``lexicon`` says what each sign is, ``texts`` puts it into English, ``signer`` performs it as 133
-COCO-WholeBody key points, ``generate`` writes the pose store and the description set; ``stand_ins`` writes
-worse descriptions on purpose.
+``lexicon`` says what each sign is, ``texts`` puts it into English. ``profile`` draws a signer, ``motion`` moves it
+(``timing``, ``kinematics``, ``handshapes``, ``face``), ``observation`` turns that into 133 COCO-WholeBody key points
+in pixels. ``generate`` writes the pose store and the description set; ``stand_ins`` writes worse descriptions on
+purpose.
 """
 
 from gspmc_mm.datasets.synthsign.generate import (
@@ -21,7 +22,8 @@ from gspmc_mm.datasets.synthsign.lexicon import (
     differing_parameters,
     get_signs,
 )
-from gspmc_mm.datasets.synthsign.signer import SignerProfile, draw_signer, perform
+from gspmc_mm.datasets.synthsign.observation import perform
+from gspmc_mm.datasets.synthsign.profile import SignerProfile, draw_signer
 from gspmc_mm.datasets.synthsign.stand_ins import dictionary_descriptions, ungrounded_descriptions
 from gspmc_mm.datasets.synthsign.texts import describe, describe_all
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from gspmc_mm.datasets.synthsign.lexicon import NOTE, get_signs
-from gspmc_mm.datasets.synthsign.signer import SignerProfile, draw_signer, perform
+from gspmc_mm.datasets.synthsign.observation import perform
+from gspmc_mm.datasets.synthsign.profile import SignerProfile, draw_signer
 from gspmc_mm.datasets.synthsign.texts import describe_all
 from gspmc_mm.descriptions import save_descriptions
 from gspmc_mm.poses import PoseClip, PoseStoreWriter, StoreHeader

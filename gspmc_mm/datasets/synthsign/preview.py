@@ -11,7 +11,8 @@ import numpy as np
 
 from gspmc_mm.datasets.synthsign.generate import SynthSignSpec
 from gspmc_mm.datasets.synthsign.lexicon import NOTE, get_signs
-from gspmc_mm.datasets.synthsign.signer import draw_signer, perform
+from gspmc_mm.datasets.synthsign.observation import perform
+from gspmc_mm.datasets.synthsign.profile import draw_signer
 from gspmc_mm.datasets.synthsign.texts import global_text
 from gspmc_mm.files import replacing
 from gspmc_mm.skeleton import get_layout
