@@ -82,7 +82,11 @@ def package_versions() -> dict[str, str]:
 
 
 def git_state() -> dict[str, Any] | None:
-    """Commit of the checkout that this package runs from, or None where it is none."""
+    """Commit of the checkout that this package runs from, or None where it is none.
+
+    `modified` says whether anything but `docs/` differs from the commit: the results are written there, and one of
+    them does not change how the next comes about.
+    """
     package = Path(__file__).resolve().parents[1]
 
     def git(*arguments: str) -> str | None:
@@ -99,7 +103,7 @@ def git_state() -> dict[str, Any] | None:
     commit = git("rev-parse", "HEAD")
     if commit is None:
         return None
-    return {"commit": commit, "modified": bool(git("status", "--porcelain"))}
+    return {"commit": commit, "modified": bool(git("status", "--porcelain", "--", ":/", ":(top,exclude)docs"))}
 
 
 def fingerprint(path: str | os.PathLike[str]) -> str:

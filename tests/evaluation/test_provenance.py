@@ -42,6 +42,25 @@ def test_git_state_is_that_of_this_checkout(repository: Path) -> None:
         assert state is None
 
 
+def test_results_that_were_written_do_not_change_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "gspmc_mm"
+    for name in ("gspmc_mm/evaluation/provenance.py", "docs/results/folds.json", "tools/train.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("first")
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=n", "-c", "user.email=e@x"]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "first"]):
+        subprocess.run([*git, *words], check=True)
+    monkeypatch.setattr(provenance, "__file__", str(package / "evaluation" / "provenance.py"))
+    (tmp_path / "docs/results/folds.json").write_text("second")
+    (tmp_path / "docs/results/new.json").write_text("second")
+    assert git_state()["modified"] is False
+    (tmp_path / "tools/train.py").write_text("second")
+    assert git_state()["modified"] is True
+    subprocess.run([*git, "checkout", "-q", "tools"], check=True)
+    (package / "new.py").write_text("untracked code is code")
+    assert git_state()["modified"] is True
+
+
 def test_a_foreign_repository_is_not_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
     package = tmp_path / ".venv" / "gspmc_mm" / "evaluation"
