@@ -118,6 +118,18 @@ def test_without_signers_there_is_no_interval(tmp_path: Path) -> None:
     assert shown == f"{100 * (rows[1].top1.mean - rows[0].top1.mean):+.1f} (no interval: signers not known)"
 
 
+def test_lines_that_a_data_set_cannot_have_are_named_once_with_their_reason(tmp_path: Path) -> None:
+    table, data = TABLES["table6"], DATA_SETS["bdsl55"]
+    names = [one.name for one in table.lines_on("bdsl55")]
+    rows = ablation_rows([line(tmp_path, name, 0.5, {0: [0]}) for name in names], Extent([0], [0], [0]), {})
+    note = ablation_record(table, data, rows, gather_provenance()).note
+    left_out = table.left_out("bdsl55")
+    assert "27 + multipart" in left_out
+    for name, reason in left_out.items():
+        assert note.count(f"'{name}'") == 1
+        assert note.count(f"on this data set: {reason}.") == 1
+
+
 def test_records_from_before_there_were_differences_are_read() -> None:
     assert AblationRow(name="a", config="c.py").differences == {}
 

@@ -172,7 +172,10 @@ def ablation_record(
         trained: From `origins`.
         records: Contents of `fold.json` of the runs behind the figures: whose signers were trained on.
     """
-    left_out = [f"Without '{name}' on this data set: {reason}." for name, reason in table.left_out(data.name).items()]
+    without: dict[str, list[str]] = {}
+    for name, reason in table.left_out(data.name).items():
+        without.setdefault(reason, []).append(f"'{name}'")
+    left_out = [f"Without {', '.join(names)} on this data set: {reason}." for reason, names in without.items()]
     published = ["Published figures: SLR-500, joint stream."] if any(row.published for row in rows) else []
     return AblationRecord(
         title=f"{table.title} ({data.name})",
