@@ -293,22 +293,17 @@ def collect(
 
 def show(record: AblationRecord, console: Console) -> None:
     """Print the table, what is to be known about it, and what it lacks."""
-    from rich.table import Table
+    from gspmc_mm.evaluation.results_tables import tables
 
-    from gspmc_mm.evaluation.experiments.ablation_report import cells, header
-
-    table = Table(title=f"{record.title}, percent")
-    for number, name in enumerate(header(record)):
-        table.add_column(name, justify="right" if number else "left")
-    for row in cells(record):
-        table.add_row(*row)
-    console.print(table)
+    console.print(f"{record.title}, percent", style="bold", markup=False, highlight=False)
+    for sheet in tables(record):
+        console.print(sheet.to_rich())
     for text in filter(None, (record.independence, record.note)):
-        console.print(text, markup=False, highlight=False)
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
     if record.incomplete:
         console.print("INCOMPLETE:", style="bold red")
         for run, reason in record.troubles():
-            console.print(f"  {run}: {reason}", markup=False, highlight=False)
+            console.print(f"  {run}: {reason}", markup=False, highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":
