@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from .signer_bootstrap import Drawn
+
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Gap = Annotated[float, Field(ge=-1.0, le=1.0)]
 Count = Annotated[int, Field(ge=0, strict=True)]
@@ -47,7 +49,7 @@ class Accuracy(_Part):
     seeds: Annotated[int, Field(ge=1, strict=True)] = 1
     low: Share
     high: Share
-    interval: Literal["signers", "signers and clips", "wilson"]
+    interval: Drawn | Literal["wilson"]
     per_class: Share | None = None
     per_class_low: Share | None = None
     per_class_high: Share | None = None

@@ -40,12 +40,10 @@ _PATH_SIZE = 0.48
 
 
 @dataclass(frozen=True)
-class Performance:
-    """A sign performed once.
+class Motion:
+    """A sign performed once, in three dimensions.
 
     Attributes:
-        keypoint: (T, 133, 2) float32 pixels.
-        score: (T, 133) float32 in [0, 1].
         points3d: (T, 133, 3) the body before the camera, shoulder widths, without jitter.
         anchor: (T, 3) the point of the right hand that goes to the place of articulation (of the
             left hand for a left-handed signer).
@@ -56,8 +54,6 @@ class Performance:
         image_size: (width, height).
     """
 
-    keypoint: np.ndarray
-    score: np.ndarray
     points3d: np.ndarray
     anchor: np.ndarray
     place: np.ndarray
@@ -184,8 +180,8 @@ def _place(sign: Sign, profile: SignerProfile, head: np.ndarray) -> np.ndarray:
     return np.broadcast_to(point, (len(head), 3))
 
 
-def body_motion(sign: Sign, profile: SignerProfile, rng: np.random.Generator, variation: float = 1.0) -> Performance:
-    """Performs a sign in three dimensions; ``keypoint`` and ``score`` are still empty.
+def body_motion(sign: Sign, profile: SignerProfile, rng: np.random.Generator, variation: float = 1.0) -> Motion:
+    """Performs a sign in three dimensions.
 
     ``variation`` scales what changes from take to take (tempo, place, hand, face); 0 = none.
     """
@@ -291,8 +287,5 @@ def body_motion(sign: Sign, profile: SignerProfile, rng: np.random.Generator, va
     if profile.left_handed:
         body = (body * MIRROR)[:, list(get_layout("wholebody133").swap)]
         anchor, place = anchor * MIRROR, place * MIRROR
-    empty = np.zeros((frames, 0, 2), np.float32)
-    return Performance(
-        empty, empty[..., 0], body, anchor, place, timing.envelope, timing.phase,
-        profile.camera.fps, profile.camera.image_size,
-    )  # fmt: skip
+    camera = profile.camera
+    return Motion(body, anchor, place, timing.envelope, timing.phase, camera.fps, camera.image_size)

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from gspmc_mm.datasets.synthsign.kinematics import rotations
 from gspmc_mm.datasets.synthsign.lexicon import Sign
-from gspmc_mm.datasets.synthsign.motion import FACE, LEFT_HAND, NUM_POINTS, RIGHT_HAND, Performance, body_motion
+from gspmc_mm.datasets.synthsign.motion import FACE, LEFT_HAND, NUM_POINTS, RIGHT_HAND, Motion, body_motion
 from gspmc_mm.datasets.synthsign.profile import Camera, SignerProfile
 
 _CAMERA_DISTANCE = 6.0
+
+
+@dataclass(frozen=True)
+class Performance(Motion):
+    """A sign performed once and seen by camera and pose estimator.
+
+    Attributes:
+        keypoint: (T, 133, 2) float32 pixels.
+        score: (T, 133) float32 in [0, 1].
+    """
+
+    keypoint: np.ndarray
+    score: np.ndarray
 
 
 def project(points: np.ndarray, camera: Camera, tilt: np.ndarray | None = None) -> np.ndarray:
@@ -111,7 +126,4 @@ def perform(sign: Sign, profile: SignerProfile, rng: np.random.Generator, noise:
     motion = body_motion(sign, profile, rng, noise)
     clean = project(motion.points3d, profile.camera, 0.03 * noise * rng.standard_normal(3))
     keypoint, score = observe(clean, profile, rng, noise)
-    return Performance(
-        keypoint, score, motion.points3d, motion.anchor, motion.place, motion.envelope,
-        motion.phase, motion.fps, motion.image_size,
-    )  # fmt: skip
+    return Performance(**vars(motion), keypoint=keypoint, score=score)
